@@ -1,0 +1,425 @@
+//! Whether an attempt is let in. Pure: account, state, attempt and time in, verdict and new state out.
+//!
+//! The order matters to an auditor: a disabled account and an answer that is no guess are refused
+//! first, then the throttle speaks, and only then is a code looked at. What is not looked at is not
+//! used up. The caller commits the new state before it tells anybody the verdict.
+
+use crate::account::{Account, Kind};
+use crate::answer::{Answer, Combined, NotEvaluated};
+use crate::hotp::{Code, Digits};
+use crate::matching::{Device, Reach, Work};
+use crate::recovery::{PRINTED_LENGTH, RecoveryCode};
+use crate::source::Source;
+use crate::state::{Event, GraceEntry, State};
+use crate::throttle::{Admission, Limits};
+use crate::totp::UnixTime;
+
+/// The numbers of the policy, from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parameters {
+    /// How far a code may be off.
+    pub reach: Reach,
+    /// How often one may guess.
+    pub limits: Limits,
+}
+
+/// One answer to the code prompt.
+#[derive(Debug, Clone)]
+pub struct Attempt<'a> {
+    /// What was typed.
+    pub answer: Answer,
+    /// From where.
+    pub source: Source,
+    /// The PAM service.
+    pub service: &'a str,
+    /// Whether a success is remembered for `grace=`.
+    pub remember: bool,
+}
+
+/// The decision. There is no way to read it as a bool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Let in.
+    Accepted(Accepted),
+    /// Not let in.
+    Refused(Refusal),
+}
+
+/// What let somebody in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The device or the recovery code.
+    pub proof: Proof,
+    /// Bytes of a combined answer that are the code; 0 for a plain answer.
+    pub code_length: usize,
+}
+
+/// Whose code it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A device's.
+    Token {
+        /// Its name.
+        id: String,
+        /// Time or counter based.
+        kind: Kind,
+        /// The skew that this login taught us, in steps; HOTP: whether the counter was moved.
+        resynchronised: bool,
+    },
+    /// One of the recovery codes.
+    Recovery {
+        /// How many are left.
+        left: usize,
+    },
+}
+
+/// Why somebody is not let in. The person sees none of this; the log does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Fits nothing.
+    Wrong,
+    /// Fits outside the window: the device's clock is off, or its button was pressed too often.
+    OutOfWindow {
+        /// The device it fits.
+        token: String,
+    },
+    /// Was right, and is used up.
+    Replayed,
+    /// Would be right, but a step far ahead was accepted earlier: the clock had been wrong then.
+    WatermarkAhead {
+        /// The device it fits.
+        token: String,
+    },
+    /// Too many failures lately.
+    Throttled {
+        /// When the next attempt is evaluated.
+        until: UnixTime,
+    },
+    /// Too many failures in all.
+    Locked,
+    /// The account is disabled.
+    Disabled,
+    /// Not a guess.
+    NotEvaluated(NotEvaluated),
+    /// Nobody of this name is enrolled. Comes from the store's decoys, not from [`decide`].
+    NotEnrolled,
+}
+
+impl Refusal {
+    /// The `reason=` of the log.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Wrong => "wrong",
+            Self::OutOfWindow { .. } => "out_of_window",
+            Self::Replayed => "replayed",
+            Self::WatermarkAhead { .. } => "watermark_ahead",
+            Self::Throttled { .. } => "throttled",
+            Self::Locked => "locked",
+            Self::Disabled => "disabled",
+            Self::NotEvaluated(reason) => reason.reason(),
+            Self::NotEnrolled => "not_enrolled",
+        }
+    }
+}
+
+/// Decides over one attempt. The returned state is to be committed whatever the verdict is.
+pub fn decide(
+    account: &Account,
+    state: &State,
+    attempt: &Attempt<'_>,
+    now: UnixTime,
+    parameters: &Parameters,
+) -> (Verdict, State) {
+    let mut state = state.clone();
+    state.pending = false;
+    state.throttle.clamp(now, &parameters.limits);
+    let mut judge = Judge {
+        account,
+        attempt,
+        now,
+        parameters,
+        work: Work::default(),
+    };
+    let verdict = judge.verdict(&mut state);
+    if let Verdict::Refused(_) = verdict {
+        judge.work.pad(&parameters.reach);
+    }
+    (verdict, state)
+}
+
+/// Whether a login of this source may do without a code, by the successes that are remembered.
+#[must_use]
+pub fn in_grace(
+    account: &Account,
+    state: &State,
+    source: Source,
+    now: UnixTime,
+    seconds: u64,
+) -> bool {
+    let counts = |entry: &GraceEntry| {
+        entry.source == source
+            && entry.generation == account.generation
+            && state.generation == account.generation
+            // An entry from the future is a clock's mistake, and no success.
+            && entry.at <= now
+            && now.since(entry.at) < seconds
+    };
+    let address = matches!(source, Source::V4(_) | Source::V6Net(_));
+    address && account.enabled && state.grace.iter().any(counts)
+}
+
+/// What one attempt may be: a code or a recovery code, and how many bytes at the end of a combined
+/// answer it takes.
+enum Guess {
+    Code(Code, usize),
+    Recovery(RecoveryCode, usize),
+}
+
+struct Judge<'a> {
+    account: &'a Account,
+    attempt: &'a Attempt<'a>,
+    now: UnixTime,
+    parameters: &'a Parameters,
+    work: Work,
+}
+
+impl Judge<'_> {
+    fn verdict(&mut self, state: &mut State) -> Verdict {
+        if !self.account.enabled {
+            return Verdict::Refused(Refusal::Disabled);
+        }
+        let guesses = match self.guesses() {
+            Ok(guesses) => guesses,
+            Err(reason) => return Verdict::Refused(Refusal::NotEvaluated(reason)),
+        };
+        let Parameters { limits, .. } = self.parameters;
+        match state.throttle.admit(self.attempt.source, self.now, limits) {
+            Admission::Wait(until) => return Verdict::Refused(Refusal::Throttled { until }),
+            Admission::Locked => return Verdict::Refused(Refusal::Locked),
+            Admission::Open => {}
+        }
+        // A combined answer may hold several guesses; never more than the account has left.
+        let left = state
+            .throttle
+            .guesses_left(self.attempt.source, self.now, limits);
+        let verdict = self.evaluate(&guesses, left, state);
+        self.record(&verdict, guesses.len(), left, state);
+        verdict
+    }
+
+    /// What there is to evaluate. An answer that looks like nothing is one guess that fits nothing.
+    fn guesses(&self) -> Result<Vec<Guess>, NotEvaluated> {
+        match &self.attempt.answer {
+            Answer::Code(code) => Ok(vec![Guess::Code(code.clone(), 0)]),
+            Answer::Recovery(code) => Ok(vec![Guess::Recovery(code.clone(), 0)]),
+            Answer::Unrecognised => Ok(Vec::new()),
+            Answer::Combined(combined) => self.combined_guesses(combined),
+            Answer::NotEvaluated(reason) => Err(*reason),
+        }
+    }
+
+    fn combined_guesses(&self, combined: &Combined) -> Result<Vec<Guess>, NotEvaluated> {
+        let served = |digits: &Digits| {
+            let mut tokens = self.account.tokens.iter();
+            tokens.any(|token| token.serves(self.attempt.service) && token.digits == *digits)
+        };
+        let lengths = Digits::ALL.into_iter().filter(served);
+        let codes = lengths.filter_map(|digits| {
+            combined
+                .code(digits)
+                .map(|code| Guess::Code(code, digits.count()))
+        });
+        let recovery = combined
+            .recovery_code()
+            .map(|code| Guess::Recovery(code, PRINTED_LENGTH));
+        let guesses: Vec<Guess> = codes.chain(recovery).collect();
+        if guesses.is_empty() {
+            Err(NotEvaluated::NoCode)
+        } else {
+            Ok(guesses)
+        }
+    }
+
+    fn evaluate(&mut self, guesses: &[Guess], left: u16, state: &mut State) -> Verdict {
+        let mut refusal = Refusal::Wrong;
+        for guess in guesses.iter().take(usize::from(left)) {
+            let result = match guess {
+                Guess::Code(code, length) => self.evaluate_code(code, *length, state),
+                Guess::Recovery(code, length) => self.evaluate_recovery(code, *length, state),
+            };
+            match result {
+                Ok(accepted) => return Verdict::Accepted(accepted),
+                Err(Refusal::Wrong) => {}
+                Err(telling) => refusal = telling,
+            }
+        }
+        Verdict::Refused(refusal)
+    }
+
+    /// Compares with every device of the service, and uses up every position that fits.
+    fn evaluate_code(
+        &mut self,
+        code: &Code,
+        length: usize,
+        state: &mut State,
+    ) -> Result<Accepted, Refusal> {
+        let Self {
+            account,
+            attempt,
+            now,
+            ..
+        } = *self;
+        let reach = &self.parameters.reach;
+        let served = account
+            .tokens
+            .iter()
+            .filter(|token| token.serves(attempt.service));
+        let mut devices: Vec<Device<'_>> = served
+            .map(|token| Device::new(token, state.token(token.serial, token.kind)))
+            .collect();
+
+        let hits: Vec<_> = devices
+            .iter()
+            .map(|device| device.hits(code, now, reach, &mut self.work))
+            .collect();
+        let mut proof = None;
+        let mut spent = None;
+        for (device, hits) in devices.iter_mut().zip(&hits) {
+            if let Some(position) = hits.fresh {
+                let resynchronised = device
+                    .state
+                    .candidate
+                    .and_then(|before| before.checked_add(1))
+                    == Some(position);
+                device.accept(position, now, reach);
+                proof.get_or_insert(Proof::Token {
+                    id: device.token.id.clone(),
+                    kind: device.token.kind,
+                    resynchronised,
+                });
+            } else if hits.used {
+                spent.get_or_insert(if device.watermark_is_ahead(now) {
+                    Refusal::WatermarkAhead {
+                        token: device.token.id.clone(),
+                    }
+                } else {
+                    Refusal::Replayed
+                });
+            }
+        }
+        let near = if proof.is_none() && spent.is_none() {
+            self.remember_near_hits(code, &mut devices)
+        } else {
+            None
+        };
+        for device in &mut devices {
+            // A candidate is for the next attempt only.
+            if near.is_none() {
+                device.state.candidate = None;
+            }
+            state.set_token(device.state.clone());
+        }
+        match (proof, spent, near) {
+            (Some(proof), ..) => Ok(Accepted {
+                proof,
+                code_length: length,
+            }),
+            (None, Some(refusal), _) => Err(refusal),
+            (None, None, Some(token)) => Err(Refusal::OutOfWindow { token }),
+            (None, None, None) => Err(Refusal::Wrong),
+        }
+    }
+
+    /// RFC 4226 section 7.4 without a prompt of its own: a prompt would tell a guesser how near they are.
+    fn remember_near_hits(&mut self, code: &Code, devices: &mut [Device<'_>]) -> Option<String> {
+        let mut first = None;
+        for device in devices {
+            let near = device.near_hit(code, self.now, &self.parameters.reach, &mut self.work);
+            device.state.candidate = near;
+            if let Some(position) = near {
+                device.state.burn(position);
+                first.get_or_insert_with(|| device.token.id.clone());
+            }
+        }
+        first
+    }
+
+    fn evaluate_recovery(
+        &self,
+        code: &RecoveryCode,
+        length: usize,
+        state: &mut State,
+    ) -> Result<Accepted, Refusal> {
+        let mut found = None;
+        for stored in &self.account.recovery {
+            if bool::from(stored.matches(code)) {
+                found = Some(stored.id());
+            }
+        }
+        let id = found.ok_or(Refusal::Wrong)?;
+        if state.used_recovery.contains(&id) {
+            return Err(Refusal::Replayed);
+        }
+        state.used_recovery.push(id);
+        let unused = |id| !state.used_recovery.contains(&id);
+        let left = self
+            .account
+            .recovery
+            .iter()
+            .filter(|stored| unused(stored.id()))
+            .count();
+        Ok(Accepted {
+            proof: Proof::Recovery { left },
+            code_length: length,
+        })
+    }
+
+    fn record(&self, verdict: &Verdict, guesses: usize, left: u16, state: &mut State) {
+        let Self {
+            now,
+            attempt,
+            account,
+            ..
+        } = *self;
+        let event = Event {
+            at: now,
+            source: attempt.source,
+        };
+        match verdict {
+            Verdict::Accepted(_) => {
+                state.throttle.succeed(attempt.source, now);
+                state.last_success = Some(event);
+                state.failures_since_success = 0;
+                if attempt.remember {
+                    let generation = account.generation;
+                    state.remember_grace(GraceEntry {
+                        source: attempt.source,
+                        at: now,
+                        generation,
+                    });
+                }
+            }
+            Verdict::Refused(refusal) => {
+                let evaluated = u16::try_from(guesses)
+                    .unwrap_or(u16::MAX)
+                    .clamp(1, left.max(1));
+                state.last_failure = Some(event);
+                state.failures_since_success = state
+                    .failures_since_success
+                    .saturating_add(u32::from(evaluated));
+                // A code that is used up is no guess: counting it would throttle the owner of an SFTP
+                // client that opens eight connections with one code. Nothing can be won by it either.
+                if !matches!(refusal, Refusal::Replayed | Refusal::WatermarkAhead { .. }) {
+                    state
+                        .throttle
+                        .fail(attempt.source, evaluated, now, &self.parameters.limits);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

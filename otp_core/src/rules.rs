@@ -1,0 +1,180 @@
+//! Who has to show a code, where: `[[rule]]` in the configuration, first match wins.
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::source::Origin;
+
+/// What a rule asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// A code; whoever is not enrolled is refused.
+    #[default]
+    Require,
+    /// A code from those who are enrolled.
+    Optional,
+    /// No code.
+    Skip,
+    /// Nobody gets in, with a code or without.
+    Deny,
+}
+
+/// One rule. A condition that is absent holds for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// User names.
+    pub users: Option<Vec<String>>,
+    /// Groups of the system, primary or supplementary.
+    pub groups: Option<Vec<String>>,
+    /// PAM services.
+    pub services: Option<Vec<String>>,
+    /// Networks in CIDR notation. A login whose address is not known comes from none of them.
+    pub from: Option<Vec<IpNet>>,
+    /// What to do.
+    pub then: Then,
+}
+
+/// What the rules look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// The user name.
+    pub user: &'a [u8],
+    /// The PAM service.
+    pub service: &'a str,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// The first rule that matches, with its position; [`Then::Require`] when none does.
+///
+/// `groups` is asked for the user's groups once at most, and only when a rule depends on them.
+///
+/// # Errors
+/// What `groups` fails with: not knowing the groups is no reason to pass over a rule.
+pub fn first_match<E>(
+    rules: &[Rule],
+    login: &Login<'_>,
+    groups: impl FnOnce() -> Result<Vec<Vec<u8>>, E>,
+) -> Result<(Then, Option<usize>), E> {
+    let mut ask = Some(groups);
+    let mut known: Vec<Vec<u8>> = Vec::new();
+    for (position, rule) in rules.iter().enumerate() {
+        if !rule.matches_apart_from_groups(login) {
+            continue;
+        }
+        if let Some(wanted) = &rule.groups {
+            if let Some(ask) = ask.take() {
+                known = ask()?;
+            }
+            if !wanted
+                .iter()
+                .any(|group| known.iter().any(|name| name == group.as_bytes()))
+            {
+                continue;
+            }
+        }
+        return Ok((rule.then, Some(position)));
+    }
+    Ok((Then::default(), None))
+}
+
+impl Rule {
+    fn matches_apart_from_groups(&self, login: &Login<'_>) -> bool {
+        let user = |names: &Vec<String>| names.iter().any(|name| name.as_bytes() == login.user);
+        let service = |names: &Vec<String>| names.iter().any(|name| name == login.service);
+        let network = |networks: &Vec<IpNet>| match login.origin {
+            Origin::Address(address) => networks.iter().any(|network| network.contains(&address)),
+            Origin::Local | Origin::Opaque => false,
+        };
+        self.users.as_ref().is_none_or(user)
+            && self.services.as_ref().is_none_or(service)
+            && self.from.as_ref().is_none_or(network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn rules() -> Vec<Rule> {
+        let text = r#"
+            [[rule]]
+            users = ["mallory"]
+            then = "deny"
+            [[rule]]
+            groups = ["robots"]
+            from = ["192.0.2.0/24", "2001:db8::/32"]
+            then = "skip"
+            [[rule]]
+            services = ["sudo"]
+            then = "optional"
+        "#;
+        #[derive(Deserialize)]
+        struct File {
+            rule: Vec<Rule>,
+        }
+        toml::from_str::<File>(text).unwrap().rule
+    }
+
+    fn outcome(user: &str, service: &str, rhost: &str) -> (Then, Option<usize>) {
+        let origin = Origin::from_pam(Some(rhost.as_bytes()), None, None);
+        let login = Login {
+            user: user.as_bytes(),
+            service,
+            origin,
+        };
+        let groups = || {
+            Ok::<_, Infallible>(if user == "r2d2" {
+                vec![b"robots".to_vec()]
+            } else {
+                Vec::new()
+            })
+        };
+        first_match(&rules(), &login, groups).unwrap()
+    }
+
+    #[test]
+    fn the_first_match_wins() {
+        for (user, service, rhost, expected) in [
+            ("mallory", "sudo", "192.0.2.1", (Then::Deny, Some(0))),
+            ("r2d2", "sshd", "192.0.2.1", (Then::Skip, Some(1))),
+            ("r2d2", "sshd", "2001:db8::7", (Then::Skip, Some(1))),
+            ("r2d2", "sshd", "198.51.100.1", (Then::Require, None)),
+            ("r2d2", "sudo", "host.example", (Then::Optional, Some(2))),
+            ("alice", "sshd", "192.0.2.1", (Then::Require, None)),
+        ] {
+            assert_eq!(
+                outcome(user, service, rhost),
+                expected,
+                "{user} {service} {rhost}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_groups_are_an_error_only_where_they_matter() {
+        let origin = Origin::from_pam(Some(b"192.0.2.1"), None, None);
+        let login = Login {
+            user: b"alice",
+            service: "sshd",
+            origin,
+        };
+        let failing = || Err("directory server down");
+        assert_eq!(
+            first_match(&rules(), &login, failing),
+            Err("directory server down")
+        );
+        let elsewhere = Login {
+            origin: Origin::Opaque,
+            ..login
+        };
+        assert_eq!(
+            first_match(&rules(), &elsewhere, failing),
+            Ok((Then::Require, None))
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! What went wrong with the store, where, and what to type against it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// A file of the store, and what is wrong with it.
+#[derive(Debug)]
+pub struct StoreError {
+    /// Which file or directory.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What can be wrong.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Problem {
+    /// There is no store here.
+    NotInitialised,
+    /// A system call failed.
+    Io {
+        /// What was being done: `open`, `write`.
+        action: &'static str,
+        /// How it failed.
+        error: io::Error,
+    },
+    /// The last component of the path is a symbolic link.
+    Symlink,
+    /// Neither a regular file nor, where one is wanted, a directory.
+    FileType(&'static str),
+    /// Owned by somebody else.
+    Owner {
+        /// Whose it is.
+        uid: u32,
+        /// Whose it has to be.
+        expected: u32,
+    },
+    /// Group or others have access.
+    Mode {
+        /// Permission bits.
+        mode: u32,
+        /// Permission bits that must not be set.
+        forbidden: u32,
+    },
+    /// It has another name somewhere.
+    HardLinks(u64),
+    /// Larger than anything that was ever written here.
+    Size {
+        /// Bytes it has.
+        size: u64,
+        /// Bytes it has at most.
+        most: u64,
+    },
+    /// Somebody else held the lock until the deadline.
+    Busy,
+    /// The account's text is wrong.
+    DamagedAccount(String),
+    /// Neither slot of the state is valid.
+    DamagedState,
+    /// There is an account and no state.
+    StateMissing,
+    /// There is a state and no account.
+    AccountMissing,
+    /// Account and state are of different times.
+    Generation {
+        /// The account's.
+        account: u64,
+        /// The state's.
+        state: u64,
+    },
+    /// The user has an account already.
+    AlreadyEnrolled,
+    /// The user has no account.
+    NotEnrolled,
+    /// Not text.
+    NotUtf8,
+    /// The kernel gave no random bytes.
+    Random,
+    /// An administrative change was refused by what it was given.
+    Refused(String),
+}
+
+impl StoreError {
+    /// About this path.
+    #[must_use]
+    pub fn new(path: &Path, problem: Problem) -> Self {
+        Self {
+            path: path.to_owned(),
+            problem,
+        }
+    }
+
+    /// A failed system call on this path.
+    #[must_use]
+    pub fn io(path: &Path, action: &'static str, error: Errno) -> Self {
+        let problem = match error {
+            Errno::LOOP => Problem::Symlink,
+            // A socket, or a FIFO without a reader, cannot even be opened.
+            Errno::NXIO => Problem::FileType("regular file"),
+            Errno::ISDIR => Problem::FileType("regular file"),
+            Errno::NOTDIR => Problem::FileType("directory"),
+            error => Problem::Io {
+                action,
+                error: error.into(),
+            },
+        };
+        Self::new(path, problem)
+    }
+
+    /// Whether `otpgate repair USER` can do something about it.
+    #[must_use]
+    pub fn is_repairable(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::DamagedState
+                | Problem::StateMissing
+                | Problem::Generation { .. }
+                | Problem::Owner { .. }
+                | Problem::Mode { .. }
+        )
+    }
+
+    fn cure(&self) -> &'static str {
+        match &self.problem {
+            Problem::NotInitialised => "run `otpgate init`",
+            Problem::Io { error, .. } => match error.kind() {
+                io::ErrorKind::NotFound => "run `otpgate init`",
+                io::ErrorKind::PermissionDenied => {
+                    "run as root, or check owner and mode with `otpgate check`"
+                }
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "make the file system writable: used codes must be recorded"
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
+                _ => "check the disk and the kernel log",
+            },
+            Problem::Symlink | Problem::FileType(_) | Problem::HardLinks(_) => {
+                "find out who put it there, then restore the file from a backup or enrol again"
+            }
+            Problem::Owner { .. } | Problem::Mode { .. } => {
+                "run `otpgate repair USER`, or chown and chmod it"
+            }
+            Problem::Size { .. } | Problem::DamagedAccount(_) | Problem::NotUtf8 => {
+                "restore it from a backup, or run `otpgate remove USER --force` and enrol again"
+            }
+            Problem::Busy => {
+                "try again; if it stays, look for a stopped process that holds the lock"
+            }
+            Problem::DamagedState | Problem::StateMissing | Problem::Generation { .. } => {
+                "run `otpgate repair USER`"
+            }
+            Problem::AccountMissing => {
+                "restore the account from a backup, or run `otpgate remove USER --force` and enrol again"
+            }
+            Problem::AlreadyEnrolled => {
+                "add a device with another name, or replace this one with --force"
+            }
+            Problem::NotEnrolled => "run `otpgate enroll USER`",
+            Problem::Random => "check /dev/urandom",
+            Problem::Refused(_) => "",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.problem)?;
+        match self.cure() {
+            "" => Ok(()),
+            cure => write!(f, "; {cure}"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialised => f.write_str("no otpgate store here"),
+            Self::Io { action, error } => write!(f, "cannot {action}: {error}"),
+            Self::Symlink => f.write_str("is a symbolic link"),
+            Self::FileType(expected) => write!(f, "is not a {expected}"),
+            Self::Owner { uid, expected } => {
+                write!(f, "is owned by uid {uid} instead of uid {expected}")
+            }
+            Self::Mode { mode, forbidden } => write!(
+                f,
+                "has mode {mode:04o}, which gives away access (none of {forbidden:04o} may be set)"
+            ),
+            Self::HardLinks(links) => write!(f, "has {links} names (hard links) instead of one"),
+            Self::Size { size, most } => write!(f, "has {size} bytes, and {most} are the most"),
+            Self::Busy => f.write_str("stayed locked by another process for 5 s"),
+            Self::DamagedAccount(what) => write!(f, "damaged: {what}"),
+            Self::DamagedState => f.write_str("damaged: neither slot is valid"),
+            Self::StateMissing => f.write_str("is missing, though the account is there"),
+            Self::AccountMissing => f.write_str("is missing, though the state is there"),
+            Self::Generation { account, state } => write!(
+                f,
+                "belongs to another account file (generation {state}, the account has {account})"
+            ),
+            Self::AlreadyEnrolled => f.write_str("is enrolled already"),
+            Self::NotEnrolled => f.write_str("is not enrolled"),
+            Self::NotUtf8 => f.write_str("damaged: not UTF-8"),
+            Self::Random => f.write_str("the kernel gave no random bytes"),
+            Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}

@@ -1,0 +1,152 @@
+//! A state file that is gone, damaged, or of another time than its account.
+//!
+//! A fresh start would reopen every code that was ever used. So whatever the old file still tells is
+//! kept, and what it does not tell is taken to be used up.
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+use super::administration::{Administration, replace_state};
+use super::error::{Problem, StoreError};
+use super::files::{account_file, parse_account};
+use super::safe_open::{Directory, GROUP_AND_OTHERS};
+use super::{Store, slots};
+use crate::account::{Account, Kind, LARGEST_FILE};
+use crate::matching::MAX_SKEW;
+use crate::state::{State, TokenState};
+use crate::totp::UnixTime;
+use crate::user_name::UserName;
+
+/// What a repair did, and what is left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repaired {
+    /// There was nothing to do.
+    Healthy,
+    /// Owner or mode were put right.
+    Permissions,
+    /// The state was readable; it was tied to the account again, and nothing is lost.
+    Kept,
+    /// The state was lost. TOTP codes are accepted again from this moment on; HOTP devices need
+    /// `otpgate resync`; recovery codes are all taken to be used.
+    Rebuilt {
+        /// From when on codes of time-based devices count.
+        totp_from: UnixTime,
+    },
+}
+
+impl Administration<'_> {
+    /// Repairs a user's files as far as that is safe.
+    ///
+    /// # Errors
+    /// [`Problem::AccountMissing`] and [`Problem::DamagedAccount`]: what was enrolled cannot be made up.
+    pub fn repair(&self, user: &UserName, now: UnixTime) -> Result<Repaired, StoreError> {
+        let store = self.store;
+        let (name, file) = (user.file_name(), account_file(user.file_name()));
+        let fixed = restrict(&store.accounts, &file)? | restrict(&store.state, name)?;
+        match store.lock_enrolled(user) {
+            Ok(_) if fixed => return Ok(Repaired::Permissions),
+            Ok(_) => return Ok(Repaired::Healthy),
+            Err(error) if error.is_repairable() => {}
+            // A truncated or overgrown state file is as lost as a damaged one.
+            Err(StoreError {
+                problem: Problem::Size { .. },
+                path,
+            }) if path == store.state.join(name) => {}
+            Err(error) => return Err(error),
+        }
+        let text = store
+            .accounts
+            .read(&file, LARGEST_FILE)?
+            .ok_or_else(|| store.not_enrolled(user))?;
+        let account = parse_account(&text, name)
+            .map_err(|problem| StoreError::new(&store.accounts.join(&file), problem))?;
+        let (state, repaired) = match self.readable_state(name)? {
+            Some(state) => (retied(state, &account), Repaired::Kept),
+            None => rebuilt(&account, now),
+        };
+        drop(replace_state(&store.state, name, &state)?);
+        store.is_enrolled(user)?;
+        Ok(repaired)
+    }
+
+    fn readable_state(&self, name: &str) -> Result<Option<State>, StoreError> {
+        let bytes = match self.store.state.read(name, slots::FILE as u64) {
+            Err(StoreError {
+                problem: Problem::Size { .. },
+                ..
+            }) => return Ok(None),
+            bytes => bytes?,
+        };
+        Ok(bytes
+            .and_then(|bytes| slots::newest(&bytes, name))
+            .map(|current| current.state))
+    }
+}
+
+/// Gives a regular file back to its owner alone. Says whether there was anything to do.
+fn restrict(directory: &Directory, name: &str) -> Result<bool, StoreError> {
+    let fail = |action, error| StoreError::io(&directory.join(name), action, error);
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    if !directory.has(name)? {
+        return Ok(false);
+    }
+    let fd = rustix::fs::openat(&directory.fd, name, flags, Mode::empty())
+        .map_err(|error| fail("open", error))?;
+    let stat = rustix::fs::fstat(&fd).map_err(|error| fail("stat", error))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
+        return Err(StoreError::new(
+            &directory.join(name),
+            Problem::FileType("regular file with one name"),
+        ));
+    }
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    let owner = rustix::process::geteuid();
+    let wrong_mode = mode.as_raw_mode() & GROUP_AND_OTHERS != 0;
+    if wrong_mode {
+        rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR).map_err(|error| fail("chmod", error))?;
+    }
+    let wrong_owner = stat.st_uid != owner.as_raw() && stat.st_uid != 0;
+    if wrong_owner {
+        rustix::fs::chownat(&fd, "", Some(owner), None, AtFlags::EMPTY_PATH)
+            .map_err(|error| fail("chown", error))?;
+    }
+    Ok(wrong_mode || wrong_owner)
+}
+
+/// A state that outlived a restored account: all it knows still holds.
+fn retied(mut state: State, account: &Account) -> State {
+    state.generation = account.generation;
+    state.pending = false;
+    state.follow(account, account);
+    state
+}
+
+/// A state that knows nothing: whatever may have been used counts as used.
+fn rebuilt(account: &Account, now: UnixTime) -> (State, Repaired) {
+    let mut state = State::new(account);
+    let mut totp_from = now;
+    for token in &account.tokens {
+        let mut lost = TokenState::new(token.serial, token.kind);
+        match token.kind {
+            Kind::Totp { period } => {
+                // The furthest step that could have been accepted until now, with the largest skew.
+                lost.next = period.step(now).saturating_add(MAX_SKEW + 2);
+                let from = UnixTime(
+                    lost.next
+                        .saturating_sub(1)
+                        .saturating_mul(u64::from(period.seconds())),
+                );
+                totp_from = totp_from.max(from);
+            }
+            // Nobody can say where the counter stood; `otpgate resync` finds it from two codes.
+            Kind::Hotp { .. } => lost.next = u64::MAX,
+        }
+        state.set_token(lost);
+    }
+    state.used_recovery = account
+        .recovery
+        .iter()
+        .map(crate::recovery::StoredRecoveryCode::id)
+        .collect();
+    (state, Repaired::Rebuilt { totp_from })
+}

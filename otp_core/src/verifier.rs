@@ -1,0 +1,98 @@
+//! Lock, load, decide, commit, only then answer.
+
+use crate::account::Account;
+use crate::clock::Clock;
+use crate::policy::{self, Attempt, Parameters, Refusal, Verdict};
+use crate::source::Source;
+use crate::state::State;
+use crate::store::{Record, Store, StoreError};
+use crate::totp::UnixTime;
+use crate::user_name::UserName;
+
+/// Verifies attempts against one store.
+pub struct Verifier<'a, S> {
+    store: &'a S,
+    parameters: &'a Parameters,
+}
+
+impl<'a, S: Store> Verifier<'a, S> {
+    /// Over this store, with these numbers.
+    #[must_use]
+    pub fn new(store: &'a S, parameters: &'a Parameters) -> Self {
+        Self { store, parameters }
+    }
+
+    /// Decides over one attempt. The verdict is returned only after the state that it leads to is on
+    /// the disk. For a user who is not enrolled a decoy is decided over and committed, at the same cost.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be locked, read or committed: nobody is let in.
+    pub fn verify(
+        &self,
+        user: &UserName,
+        attempt: &Attempt<'_>,
+        clock: &impl Clock,
+    ) -> Result<Verdict, StoreError> {
+        let record = self.store.lock(user)?;
+        // The clock is read under the lock: time spent waiting for it must not make a used step fresh.
+        let (verdict, state) = self.decide(&record, attempt, clock.now());
+        let decoy = record.is_decoy();
+        record.commit(&state)?;
+        Ok(if decoy {
+            Verdict::Refused(Refusal::NotEnrolled)
+        } else {
+            verdict
+        })
+    }
+
+    /// What [`Verifier::verify`] would say, changing nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be locked or read.
+    pub fn dry_run(
+        &self,
+        user: &UserName,
+        attempt: &Attempt<'_>,
+        clock: &impl Clock,
+    ) -> Result<Verdict, StoreError> {
+        let record = self.store.lock(user)?;
+        let (verdict, _) = self.decide(&record, attempt, clock.now());
+        Ok(if record.is_decoy() {
+            Verdict::Refused(Refusal::NotEnrolled)
+        } else {
+            verdict
+        })
+    }
+
+    /// Whether the user may do without a code, `seconds` after a success from the same source.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be locked or read.
+    pub fn in_grace(
+        &self,
+        user: &UserName,
+        source: Source,
+        seconds: u64,
+        clock: &impl Clock,
+    ) -> Result<bool, StoreError> {
+        let record = self.store.lock(user)?;
+        let granted = policy::in_grace(
+            record.account(),
+            record.state(),
+            source,
+            clock.now(),
+            seconds,
+        );
+        Ok(granted && !record.is_decoy())
+    }
+
+    fn decide(
+        &self,
+        record: &impl Record,
+        attempt: &Attempt<'_>,
+        now: UnixTime,
+    ) -> (Verdict, State) {
+        let (account, state): (&Account, &State) = (record.account(), record.state());
+        policy::decide(account, state, attempt, now, self.parameters)
+    }
+}

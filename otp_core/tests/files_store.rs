@@ -1,0 +1,474 @@
+//! The files store on a real file system: enrolment, commit, damage, interrupted changes, repair.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use otp_core::account::{Account, Kind, Serial, Token};
+use otp_core::hotp::{Algorithm, Digits};
+use otp_core::secret::Secret;
+use otp_core::state::State;
+use otp_core::store::administration::init;
+use otp_core::store::repair::Repaired;
+use otp_core::store::{FilesStore, Problem, Record as _, Store as _, StoreError, slots};
+use otp_core::totp::{Period, UnixTime};
+use otp_core::user_name::UserName;
+use tempfile::TempDir;
+
+const NOW: UnixTime = UnixTime(1_700_000_000);
+
+struct Scene {
+    _directory: TempDir,
+    path: PathBuf,
+    store: FilesStore,
+    alice: UserName,
+}
+
+fn token(id: &str, kind: Kind) -> Token {
+    Token {
+        id: id.into(),
+        serial: Serial::generate().unwrap(),
+        kind,
+        secret: Secret::generate().unwrap(),
+        algorithm: Algorithm::Sha1,
+        digits: Digits::SIX,
+        label: String::new(),
+        issuer: String::new(),
+        created: NOW,
+        services: None,
+        enabled: true,
+    }
+}
+
+fn enrolled() -> Scene {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    let store = init(&path).unwrap();
+    let alice = UserName::from("alice");
+    let mut account = Account::new(&alice, NOW);
+    account.tokens = vec![
+        token(
+            "phone",
+            Kind::Totp {
+                period: Period::default(),
+            },
+        ),
+        token("key", Kind::Hotp { counter: 5 }),
+    ];
+    let state = State::new(&account);
+    store
+        .administer()
+        .unwrap()
+        .create(&alice, account, state)
+        .unwrap();
+    Scene {
+        _directory: directory,
+        path,
+        store,
+        alice,
+    }
+}
+
+impl Scene {
+    fn account_file(&self) -> PathBuf {
+        self.path.join("accounts/alice.toml")
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.path.join("state/alice")
+    }
+
+    fn commit_failures(&self, failures: u32) {
+        let record = self.store.lock(&self.alice).unwrap();
+        let state = State {
+            failures_since_success: failures,
+            ..record.state().clone()
+        };
+        record.commit(&state).unwrap();
+    }
+
+    fn failures(&self) -> u32 {
+        self.store
+            .lock(&self.alice)
+            .unwrap()
+            .state()
+            .failures_since_success
+    }
+
+    fn error(&self) -> StoreError {
+        self.store
+            .lock(&self.alice)
+            .expect_err("the record could be locked")
+    }
+}
+
+fn files_below(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for directory in ["accounts", "state"] {
+        for entry in fs::read_dir(path.join(directory)).unwrap() {
+            names.push(format!(
+                "{directory}/{}",
+                entry.unwrap().file_name().to_str().unwrap()
+            ));
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_committed_is_read_back_and_nothing_else_appears() {
+    let scene = enrolled();
+    for failures in 1..10 {
+        scene.commit_failures(failures);
+        assert_eq!(scene.failures(), failures);
+    }
+    assert_eq!(
+        files_below(&scene.path),
+        ["accounts/alice.toml", "state/alice"]
+    );
+    assert_eq!(
+        fs::metadata(scene.state_file()).unwrap().len(),
+        slots::FILE as u64
+    );
+}
+
+#[test]
+fn init_twice_keeps_what_is_there() {
+    let scene = enrolled();
+    scene.commit_failures(3);
+    let key = fs::read(scene.path.join("decoys/key")).unwrap();
+    init(&scene.path).unwrap();
+    assert_eq!(fs::read(scene.path.join("decoys/key")).unwrap(), key);
+    assert_eq!(scene.failures(), 3);
+}
+
+#[test]
+fn unknown_users_get_a_decoy_and_the_same_one_each_time() {
+    let scene = enrolled();
+    for name in ["bob", "../alice", "", "\u{0}"] {
+        let user = UserName::from(name);
+        assert!(!scene.store.is_enrolled(&user).unwrap());
+        let first = scene.store.lock(&user).unwrap();
+        assert!(first.is_decoy());
+        let decoy = first.account().user.clone();
+        drop(first);
+        assert_eq!(
+            scene.store.lock(&user).unwrap().account().user,
+            decoy,
+            "{name:?}"
+        );
+    }
+}
+
+#[test]
+fn every_kind_of_damage_is_an_error_that_names_file_and_cure() {
+    type Damage = fn(&Path);
+    let garbage: Damage = |path| fs::write(path, vec![0x5a; 8192]).unwrap();
+    let cases: [(&str, Damage); 11] = [
+        ("garbage", garbage),
+        ("empty", |path| fs::write(path, "").unwrap()),
+        ("truncated", |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 3]).unwrap();
+        }),
+        ("100 MB", |path| {
+            fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_len(100 << 20)
+                .unwrap()
+        }),
+        ("FIFO", |path| {
+            fs::remove_file(path).unwrap();
+            assert!(
+                std::process::Command::new("mkfifo")
+                    .arg("-m600")
+                    .arg(path)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }),
+        ("symbolic link", |path| {
+            let other = path.with_file_name("elsewhere");
+            fs::rename(path, &other).unwrap();
+            symlink(&other, path).unwrap();
+        }),
+        ("hard link", |path| {
+            fs::hard_link(path, path.with_file_name("elsewhere")).unwrap()
+        }),
+        ("directory", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }),
+        ("socket", |path| {
+            fs::remove_file(path).unwrap();
+            std::os::unix::net::UnixListener::bind(path).unwrap();
+        }),
+        ("readable by the group", |path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
+        }),
+        ("writable by others", |path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o602)).unwrap();
+        }),
+    ];
+    for (name, damage) in cases {
+        for file in [Scene::account_file, Scene::state_file] {
+            let scene = enrolled();
+            let path = file(&scene);
+            damage(&path);
+            let error = scene.error();
+            assert_eq!(error.path, path, "{name}: {error}");
+            assert!(
+                error.to_string().contains("; "),
+                "{name}: no cure in {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn half_a_user_is_damage_and_not_an_unenrolled_user() {
+    let scene = enrolled();
+    fs::remove_file(scene.state_file()).unwrap();
+    assert!(matches!(scene.error().problem, Problem::StateMissing));
+    assert!(scene.store.is_enrolled(&scene.alice).is_err());
+
+    let scene = enrolled();
+    fs::remove_file(scene.account_file()).unwrap();
+    assert!(matches!(scene.error().problem, Problem::AccountMissing));
+    assert!(scene.store.is_enrolled(&scene.alice).is_err());
+}
+
+#[test]
+fn another_users_files_are_damage() {
+    let scene = enrolled();
+    let bob = UserName::from("bob");
+    fs::copy(scene.account_file(), scene.path.join("accounts/bob.toml")).unwrap();
+    fs::copy(scene.state_file(), scene.path.join("state/bob")).unwrap();
+    assert!(scene.store.lock(&bob).is_err());
+}
+
+#[test]
+fn a_change_counts_up_the_generation_of_both_files() {
+    let scene = enrolled();
+    let administration = scene.store.administer().unwrap();
+    administration
+        .update(&scene.alice, |account, _| {
+            account.tokens.remove(0);
+            Ok(())
+        })
+        .unwrap();
+    let record = scene.store.lock(&scene.alice).unwrap();
+    assert_eq!(
+        (record.account().generation, record.state().generation),
+        (2, 2)
+    );
+    assert_eq!(record.account().tokens.len(), 1);
+}
+
+#[test]
+fn a_change_cut_short_after_the_state_leaves_the_old_account_in_force() {
+    let scene = enrolled();
+    let old_account = fs::read(scene.account_file()).unwrap();
+    scene
+        .store
+        .administer()
+        .unwrap()
+        .update(&scene.alice, |account, _| {
+            account.tokens.clear();
+            Ok(())
+        })
+        .unwrap();
+    fs::write(scene.account_file(), &old_account).unwrap();
+    let record = scene.store.lock(&scene.alice).unwrap();
+    assert_eq!(
+        (record.account().generation, record.state().generation),
+        (1, 2)
+    );
+    assert_eq!(
+        record.state().tokens.len(),
+        2,
+        "the old devices' state is still there"
+    );
+    drop(record);
+    scene.commit_failures(1);
+    scene
+        .store
+        .administer()
+        .unwrap()
+        .update(&scene.alice, |_, _| Ok(()))
+        .unwrap();
+    assert_eq!(
+        scene.store.lock(&scene.alice).unwrap().account().generation,
+        2
+    );
+}
+
+#[test]
+fn an_account_from_an_old_backup_is_not_taken_silently() {
+    let scene = enrolled();
+    let old = fs::read(scene.account_file()).unwrap();
+    for _ in 0..2 {
+        scene
+            .store
+            .administer()
+            .unwrap()
+            .update(&scene.alice, |_, _| Ok(()))
+            .unwrap();
+    }
+    scene.commit_failures(4);
+    fs::write(scene.account_file(), &old).unwrap();
+    assert!(matches!(
+        scene.error().problem,
+        Problem::Generation {
+            account: 1,
+            state: 3
+        }
+    ));
+    let repaired = scene
+        .store
+        .administer()
+        .unwrap()
+        .repair(&scene.alice, NOW)
+        .unwrap();
+    assert_eq!((repaired, scene.failures()), (Repaired::Kept, 4));
+}
+
+#[test]
+fn a_pending_state_without_an_account_is_no_enrolment() {
+    let scene = enrolled();
+    let record = scene.store.lock(&scene.alice).unwrap();
+    let pending = State {
+        pending: true,
+        ..record.state().clone()
+    };
+    record.commit(&pending).unwrap();
+    fs::remove_file(scene.account_file()).unwrap();
+    assert!(!scene.store.is_enrolled(&scene.alice).unwrap());
+    assert!(scene.store.lock(&scene.alice).unwrap().is_decoy());
+    let account = Account::new(&scene.alice, NOW);
+    let state = State::new(&account);
+    scene
+        .store
+        .administer()
+        .unwrap()
+        .create(&scene.alice, account, state)
+        .unwrap();
+    assert!(scene.store.is_enrolled(&scene.alice).unwrap());
+}
+
+#[test]
+fn removal_leaves_nothing_behind() {
+    let scene = enrolled();
+    scene
+        .store
+        .administer()
+        .unwrap()
+        .remove(&scene.alice)
+        .unwrap();
+    assert!(!scene.store.is_enrolled(&scene.alice).unwrap());
+    assert_eq!(files_below(&scene.path), Vec::<String>::new());
+}
+
+#[test]
+fn enrolling_twice_is_refused() {
+    let scene = enrolled();
+    let account = Account::new(&scene.alice, NOW);
+    let state = State::new(&account);
+    let error = scene
+        .store
+        .administer()
+        .unwrap()
+        .create(&scene.alice, account, state)
+        .unwrap_err();
+    assert!(matches!(error.problem, Problem::AlreadyEnrolled));
+}
+
+#[test]
+fn repair_of_a_lost_state_reopens_nothing() {
+    type Loss = fn(&Path);
+    let cases: [(&str, Loss); 3] = [
+        ("missing", |path| fs::remove_file(path).unwrap()),
+        ("garbage", |path| fs::write(path, [7; 8192]).unwrap()),
+        ("overgrown", |path| fs::write(path, [7; 9000]).unwrap()),
+    ];
+    for (name, lose) in cases {
+        let scene = enrolled();
+        lose(&scene.state_file());
+        let repaired = scene
+            .store
+            .administer()
+            .unwrap()
+            .repair(&scene.alice, NOW)
+            .unwrap();
+        let Repaired::Rebuilt { totp_from } = repaired else {
+            panic!("{name}: {repaired:?}")
+        };
+        assert!(totp_from > NOW && totp_from.since(NOW) <= 22 * 30, "{name}");
+        let record = scene.store.lock(&scene.alice).unwrap();
+        let [totp, hotp] = &record.state().tokens[..] else {
+            panic!("{name}: not two devices")
+        };
+        assert!(
+            totp.next > Period::default().step(NOW) + 20 && hotp.next == u64::MAX,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn repair_puts_modes_right_and_leaves_healthy_files_alone() {
+    let scene = enrolled();
+    let repair = || {
+        scene
+            .store
+            .administer()
+            .unwrap()
+            .repair(&scene.alice, NOW)
+            .unwrap()
+    };
+    assert_eq!(repair(), Repaired::Healthy);
+    fs::set_permissions(scene.account_file(), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(scene.state_file(), fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(repair(), Repaired::Permissions);
+    assert_eq!(
+        fs::metadata(scene.account_file())
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn a_store_that_others_may_enter_is_not_opened() {
+    let scene = enrolled();
+    fs::set_permissions(&scene.path, fs::Permissions::from_mode(0o755)).unwrap();
+    let error = FilesStore::open(&scene.path).unwrap_err();
+    assert!(matches!(error.problem, Problem::Mode { .. }), "{error}");
+    let missing = FilesStore::open(&scene.path.join("missing")).unwrap_err();
+    assert!(missing.to_string().contains("otpgate init"), "{missing}");
+}
+
+#[test]
+fn users_are_listed_by_their_names() {
+    let scene = enrolled();
+    fs::write(scene.path.join("accounts/.new"), "").unwrap();
+    fs::write(scene.path.join("accounts/stray~"), "").unwrap();
+    assert_eq!(
+        scene.store.users().unwrap().collect::<Vec<_>>(),
+        [UserName::from("alice")]
+    );
+}
