@@ -1,0 +1,181 @@
+//! Does this user exist, and in which groups: what the system's name service says
+//! (`nsswitch.conf`).
+//!
+//! Names are raw bytes, as PAM passes them. The service may ask files, LDAP or sssd, so every
+//! question may take as long as those take, and every answer may differ from the last.
+
+use std::ffi::{CString, c_char, c_int};
+use std::mem::MaybeUninit;
+use std::{io, ptr};
+
+use crate::reply;
+
+/// The first buffer that a lookup is tried with, in bytes; it doubles until [`LARGEST_BUFFER`].
+const FIRST_BUFFER: usize = 1024;
+/// An entry that does not fit into 1 MiB is damaged, or an attack: a group of 100 000 members does
+/// fit.
+const LARGEST_BUFFER: usize = 1 << 20;
+/// `NGROUPS_MAX` of Linux: no process can be in more groups.
+const MOST_GROUPS: usize = 65_536;
+
+/// Is there a user of this name? A name with a NUL inside is nobody's.
+///
+/// # Errors
+///
+/// When the name service fails, which is not the same as "no": `ERANGE` for an entry over 1 MiB, or
+/// what it said.
+pub fn user_exists(name: &[u8]) -> io::Result<bool> {
+    primary_group(name).map(|group| group.is_some())
+}
+
+/// The names of all groups that the user is in, the primary group included, in the name service's
+/// order. A user whom nobody knows is in none; groups without a name are left out.
+///
+/// # Errors
+///
+/// As [`user_exists`]; also for a user in more than 65536 groups.
+pub fn groups_of(name: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    let Some(primary) = primary_group(name)? else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    for group in group_ids(name, primary)? {
+        names.extend(group_name(group)?);
+    }
+    Ok(names)
+}
+
+/// The user's primary group; none for a user whom nobody knows.
+fn primary_group(name: &[u8]) -> io::Result<Option<libc::gid_t>> {
+    let Ok(name) = CString::new(name) else {
+        return Ok(None);
+    };
+    look_up(
+        |entry: *mut libc::passwd, buffer, size, found| {
+            // SAFETY: the name is a C string, `look_up` passes a buffer of `size` bytes and room
+            // for both results.
+            unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer, size, found) }
+        },
+        |entry| entry.pw_gid,
+    )
+}
+
+/// The group's name; none for a group without one.
+fn group_name(group: libc::gid_t) -> io::Result<Option<Vec<u8>>> {
+    let name = look_up(
+        |entry: *mut libc::group, buffer, size, found| {
+            // SAFETY: `look_up` passes a buffer of `size` bytes and room for both results.
+            unsafe { libc::getgrgid_r(group, entry, buffer, size, found) }
+        },
+        |entry| {
+            // SAFETY: the name of an entry that was found is a C string in the buffer, which
+            // `look_up` still holds.
+            unsafe { reply::copy(entry.gr_name) }
+        },
+    )?;
+    Ok(name.flatten())
+}
+
+/// Calls one of the `get..._r` functions with growing buffers, and lets `read` take what it wants
+/// from the entry.
+fn look_up<E, T>(
+    call: impl Fn(*mut E, *mut c_char, usize, *mut *mut E) -> c_int,
+    read: impl Fn(&E) -> T,
+) -> io::Result<Option<T>> {
+    let mut size = FIRST_BUFFER;
+    loop {
+        let mut entry = MaybeUninit::<E>::uninit();
+        let mut found: *mut E = ptr::null_mut();
+        let mut buffer: Vec<c_char> = vec![0; size];
+        let code = call(
+            entry.as_mut_ptr(),
+            buffer.as_mut_ptr(),
+            size,
+            &raw mut found,
+        );
+        match code {
+            // SAFETY: `found` is null, or points to `entry`, filled in and with strings in
+            // `buffer`.
+            0 => return Ok(unsafe { found.as_ref() }.map(read)),
+            libc::ERANGE if size < LARGEST_BUFFER => size *= 2,
+            libc::EINTR => {}
+            // What some services say for "no such entry"; getpwnam_r(3) names them.
+            libc::ENOENT | libc::ESRCH => return Ok(None),
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// The ids of all groups that the user is in.
+fn group_ids(name: &[u8], primary: libc::gid_t) -> io::Result<Vec<libc::gid_t>> {
+    let name = CString::new(name)?;
+    let mut room = 64;
+    while room <= MOST_GROUPS {
+        let mut ids: Vec<libc::gid_t> = vec![0; room];
+        let mut count = c_int::try_from(room).unwrap_or(c_int::MAX);
+        // SAFETY: a C string, and room for `count` ids.
+        let code =
+            unsafe { libc::getgrouplist(name.as_ptr(), primary, ids.as_mut_ptr(), &raw mut count) };
+        // On -1 `count` is how many there are, but there may be more by the next try: doubling is
+        // sure to end.
+        if code >= 0 {
+            ids.truncate(usize::try_from(count).unwrap_or(0));
+            return Ok(ids);
+        }
+        room *= 2;
+    }
+    Err(io::Error::other(format!(
+        "a user in more than {MOST_GROUPS} groups"
+    )))
+}
+
+// The name service loads plugins and reads files, neither of which Miri can.
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_exists_and_is_in_the_group_root() {
+        assert!(user_exists(b"root").unwrap());
+        assert!(groups_of(b"root").unwrap().contains(&b"root".to_vec()));
+    }
+
+    #[test]
+    fn names_that_cannot_be_do_not_exist_and_are_in_no_group() {
+        let long = vec![b'a'; 100_000];
+        for name in [
+            &b"no-such-user-here"[..],
+            b"",
+            b"root\0",
+            b"\xff\xfe",
+            b"ro:ot",
+            &long,
+        ] {
+            assert!(!user_exists(name).unwrap());
+            assert!(groups_of(name).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_lookup_grows_its_buffer_and_gives_up_at_the_limit() {
+        let sizes = std::cell::RefCell::new(Vec::new());
+        let answer = look_up(
+            |_: *mut u8, _, size, _| {
+                sizes.borrow_mut().push(size);
+                libc::ERANGE
+            },
+            |entry| *entry,
+        );
+        assert_eq!(answer.unwrap_err().raw_os_error(), Some(libc::ERANGE));
+        assert_eq!(sizes.borrow().first(), Some(&FIRST_BUFFER));
+        assert_eq!(sizes.borrow().last(), Some(&LARGEST_BUFFER));
+    }
+
+    #[test]
+    fn a_failing_service_is_an_error_and_not_a_no() {
+        let answer = look_up(|_: *mut u8, _, _, _| libc::EIO, |entry| *entry);
+        assert_eq!(answer.unwrap_err().raw_os_error(), Some(libc::EIO));
+        let absent = look_up(|_: *mut u8, _, _, _| libc::ENOENT, |entry| *entry);
+        assert_eq!(absent.unwrap(), None);
+    }
+}
