@@ -42,8 +42,8 @@ proptest! {
                 Algorithm::Sha256 => totp_rs::Algorithm::SHA256,
                 Algorithm::Sha512 => totp_rs::Algorithm::SHA512,
             })
-            .with_digits(u8::from(digits).into())
-            .with_step_duration(u64::from(period).try_into().unwrap())
+            .with_digits(u8::from(digits))
+            .with_step_duration(u64::from(period))
             .with_secret(key.clone())
             .build_noncompliant();
         let generator = Generator::new(&Secret::new(key).unwrap(), algorithm, digits);

@@ -1,0 +1,345 @@
+//! The auth entry: what happens at a login.
+
+use otp_core::answer::{Answer, NotEvaluated};
+use otp_core::clock::Clock;
+use otp_core::config::{Config, ConfigError};
+use otp_core::policy::{Accepted, Attempt, Proof, Refusal, Verdict};
+use otp_core::rules::{self, Then};
+use otp_core::source::Origin;
+use otp_core::store::{FilesStore, Store as _, StoreError};
+use otp_core::user_name::UserName;
+use otp_core::verifier::Verifier;
+use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
+use zeroize::Zeroizing;
+
+use crate::host::Host;
+use crate::log::{self, Subject};
+use crate::options::{
+    CODE_PROMPT, COMBINED_PROMPT, FAIL_DELAY, FirstPass, Options, PASSWORD_PROMPT,
+};
+use crate::outcome::Outcome;
+
+/// Below this many recovery codes the person is told to get new ones.
+const FEW_RECOVERY_CODES: usize = 3;
+
+/// Asks for a code and says whether it lets in.
+pub fn authenticate(
+    host: &mut impl Host,
+    options: &Options,
+    silent: bool,
+    clock: &impl Clock,
+) -> Outcome {
+    let login = match Login::read(host) {
+        Ok(login) => login,
+        Err(failure) => return failure.report(host, None),
+    };
+    // Looked up for everybody, so that the log may name those whom the system knows.
+    let subject = login.subject(host);
+    if !options.no_delay {
+        host.fail_delay(FAIL_DELAY);
+    }
+    match ask_and_verify(host, options, &login, &subject, clock) {
+        Ok(Answered::Verdict(verdict)) => {
+            conclude(host, &subject, &verdict, options.quiet || silent)
+        }
+        Ok(Answered::WithoutAsking(outcome)) => outcome,
+        Err(failure) => failure.report(host, Some(&subject)),
+    }
+}
+
+/// How the question went.
+enum Answered {
+    /// It was asked, or found answered in the password.
+    Verdict(Verdict),
+    /// It did not have to be asked.
+    WithoutAsking(Outcome),
+}
+
+/// The whole story of a login: configuration, rule, store, who need not be asked, dialogue, verdict.
+fn ask_and_verify(
+    host: &mut impl Host,
+    options: &Options,
+    login: &Login,
+    subject: &Subject,
+    clock: &impl Clock,
+) -> Result<Answered, Failure> {
+    let config = Config::load(&options.config)?;
+    let then = login.rule(&config, host)?;
+    if options.debug {
+        host.log(
+            Priority::Debug,
+            &format!("otpgate: debug rule={then:?} {options:?}"),
+        );
+    }
+    if then == Then::Skip {
+        subject.ignored(host, "skip_rule");
+        return Ok(Answered::WithoutAsking(Outcome::Skipped));
+    }
+    let store = FilesStore::open(&config.state_dir)?;
+    let may_pass = then == Then::Optional || (then == Then::Require && options.nullok);
+    // Only a clear "no" lets anybody pass; what cannot be read is asked for a code, and refused.
+    if may_pass && matches!(store.is_enrolled(&login.user), Ok(false)) {
+        subject.ignored(host, "not_enrolled");
+        return Ok(Answered::WithoutAsking(Outcome::NotEnrolledAllowed));
+    }
+    let denied = then == Then::Deny;
+    let verifier = Verifier::new(&store, &config.parameters);
+    if let Some(seconds) = options.grace
+        && !denied
+        && matches!(
+            verifier.in_grace(&login.user, login.origin.source(), seconds, clock),
+            Ok(true)
+        )
+    {
+        subject.in_grace(host);
+        return Ok(Answered::WithoutAsking(Outcome::Accepted));
+    }
+    let dialogue = Dialogue {
+        login,
+        options,
+        denied,
+        verifier,
+        clock,
+    };
+    dialogue.run(host).map(Answered::Verdict)
+}
+
+/// Logs the verdict, and tells those who are in what they should know.
+fn conclude(host: &mut impl Host, subject: &Subject, verdict: &Verdict, quiet: bool) -> Outcome {
+    match verdict {
+        Verdict::Accepted(accepted) => {
+            subject.accepted(host, accepted);
+            if let Proof::Recovery { left } = accepted.proof
+                && left < FEW_RECOVERY_CODES
+                && !quiet
+            {
+                let text =
+                    format!("Recovery codes left: {left}. Ask your administrator for new ones.");
+                // Somebody who cannot be told is still in.
+                let _ = host.send(MessageStyle::TextInfo, &text);
+            }
+            Outcome::Accepted
+        }
+        Verdict::Refused(refusal) => {
+            subject.refused(host, refusal);
+            Outcome::Refused
+        }
+    }
+}
+
+/// Who logs in where.
+#[derive(Debug)]
+pub struct Login {
+    raw_user: Vec<u8>,
+    /// The user.
+    pub user: UserName,
+    /// The PAM service.
+    pub service: String,
+    /// From where.
+    pub origin: Origin,
+}
+
+impl Login {
+    /// Asks libpam.
+    ///
+    /// # Errors
+    /// [`Failure::Conversation`] when libpam has no user name and cannot ask for one.
+    pub fn read(host: &mut impl Host) -> Result<Self, Failure> {
+        let raw_user = host.user().map_err(Failure::Conversation)?;
+        let service = host.item(Item::Service).unwrap_or_default();
+        let rhost = host.item(Item::Rhost);
+        let ssh_connection = host.environment("SSH_CONNECTION");
+        let tty = host.item(Item::Tty);
+        Ok(Self {
+            user: UserName::new(&raw_user),
+            raw_user,
+            service: String::from_utf8_lossy(&service).into_owned(),
+            origin: Origin::from_pam(rhost.as_deref(), ssh_connection.as_deref(), tty.as_deref()),
+        })
+    }
+
+    /// What the rules say.
+    ///
+    /// # Errors
+    /// [`Failure::Groups`] when a rule depends on groups that cannot be looked up.
+    pub fn rule(&self, config: &Config, host: &impl Host) -> Result<Then, Failure> {
+        let login = rules::Login {
+            user: &self.raw_user,
+            service: &self.service,
+            origin: self.origin,
+        };
+        let groups = || host.groups(&self.raw_user);
+        let (then, _) =
+            rules::first_match(&config.rules, &login, groups).map_err(Failure::Groups)?;
+        Ok(then)
+    }
+
+    /// As the log names it.
+    #[must_use]
+    pub fn subject(&self, host: &impl Host) -> Subject {
+        Subject {
+            user: self.user.clone(),
+            exists: host.user_exists(&self.raw_user),
+            origin: self.origin,
+            service: self.service.clone(),
+        }
+    }
+}
+
+/// Why there is no verdict.
+#[derive(Debug)]
+pub enum Failure {
+    /// The application could not ask.
+    Conversation(ReturnCode),
+    /// The password could not be handed on.
+    HandOn(ReturnCode),
+    /// The configuration.
+    Config(ConfigError),
+    /// The groups of the user.
+    Groups(std::io::Error),
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Failure {
+    /// Logs what is wrong, and says how the call ended.
+    pub fn report(&self, host: &mut impl Host, subject: Option<&Subject>) -> Outcome {
+        let (outcome, reason, detail) = match self {
+            Self::Conversation(code) => (
+                Outcome::ConversationFailed,
+                "conversation_failed",
+                format!("the application answered {code}"),
+            ),
+            Self::HandOn(code) => (
+                Outcome::StoreFailed,
+                "password_not_handed_on",
+                format!("libpam answered {code}"),
+            ),
+            Self::Config(error) => (
+                Outcome::Misconfigured,
+                "bad_configuration",
+                error.to_string(),
+            ),
+            Self::Groups(error) => (
+                Outcome::StoreFailed,
+                "groups_unknown",
+                format!("a rule needs the user's groups: {error}"),
+            ),
+            Self::Store(error) => (Outcome::StoreFailed, "store", error.to_string()),
+        };
+        match subject {
+            Some(subject) => subject.failed(host, reason, &detail),
+            None => {
+                host.log(Priority::Error, &log::error_line(reason, &detail));
+            }
+        }
+        outcome
+    }
+}
+
+/// The questions, and the verdict over the answers.
+struct Dialogue<'a, C> {
+    login: &'a Login,
+    options: &'a Options,
+    denied: bool,
+    verifier: Verifier<'a, FilesStore>,
+    clock: &'a C,
+}
+
+impl<C: Clock> Dialogue<'_, C> {
+    /// First the password that was typed already, where the options say so; then the prompt.
+    fn run(&self, host: &mut impl Host) -> Result<Verdict, Failure> {
+        if self.options.ask_password && host.password().is_none() {
+            let password = self.ask(host, MessageStyle::PromptEchoOff, PASSWORD_PROMPT)?;
+            host.set_password(password.as_deref().map_or(b"", Vec::as_slice))
+                .map_err(Failure::HandOn)?;
+        }
+        let password = host.password();
+        if self.options.first_pass != FirstPass::Ignore {
+            let typed = password.as_deref().map(Vec::as_slice);
+            let verdict = self.verify_combined(host, Answer::parse_combined(typed))?;
+            if matches!(verdict, Verdict::Accepted(_)) || self.options.first_pass == FirstPass::Use
+            {
+                return Ok(verdict);
+            }
+        }
+        let style = if self.options.echo_code {
+            MessageStyle::PromptEchoOn
+        } else {
+            MessageStyle::PromptEchoOff
+        };
+        let default = if self.options.forward_pass {
+            COMBINED_PROMPT
+        } else {
+            CODE_PROMPT
+        };
+        let text = self.options.authtok_prompt.as_deref().unwrap_or(default);
+        let typed = self.ask(host, style, text)?;
+        let typed = typed.as_deref().map(Vec::as_slice);
+        if self.options.forward_pass {
+            return self.verify_combined(host, Answer::parse_combined(typed));
+        }
+        self.verify(Answer::parse(typed, password.as_deref().map(Vec::as_slice)))
+    }
+
+    fn ask(
+        &self,
+        host: &mut impl Host,
+        style: MessageStyle,
+        text: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        host.send(style, text).map_err(Failure::Conversation)
+    }
+
+    /// Verifies a password with a code at its end; with `forward_pass` the password is handed on.
+    fn verify_combined(&self, host: &mut impl Host, answer: Answer) -> Result<Verdict, Failure> {
+        let combined = match &answer {
+            Answer::Combined(combined) => Some(combined.clone()),
+            _ => None,
+        };
+        let verdict = self.verify(answer)?;
+        if let (Verdict::Accepted(Accepted { code_length, .. }), Some(combined)) =
+            (&verdict, combined)
+            && self.options.forward_pass
+        {
+            host.set_password(combined.password(*code_length))
+                .map_err(Failure::HandOn)?;
+        }
+        Ok(verdict)
+    }
+
+    fn verify(&self, answer: Answer) -> Result<Verdict, Failure> {
+        let answer = if self.denied {
+            Answer::NotEvaluated(NotEvaluated::Denied)
+        } else {
+            answer
+        };
+        let attempt = Attempt {
+            answer,
+            source: self.login.origin.source(),
+            service: &self.login.service,
+            remember: self.options.grace.is_some(),
+        };
+        let verdict = self
+            .verifier
+            .verify(&self.login.user, &attempt, self.clock)?;
+        // A rule's reason outweighs the store's.
+        Ok(if self.denied {
+            Verdict::Refused(Refusal::NotEvaluated(NotEvaluated::Denied))
+        } else {
+            verdict
+        })
+    }
+}

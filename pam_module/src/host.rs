@@ -1,0 +1,93 @@
+//! What the module may ask of the process that loaded it. Tests put a script in its place.
+
+use std::time::Duration;
+
+use pam_ffi::{Item, MessageStyle, Module, Priority, ReturnCode, nss};
+use zeroize::Zeroizing;
+
+/// libpam and the system behind it.
+pub trait Host {
+    /// The user name, as raw bytes.
+    ///
+    /// # Errors
+    /// What libpam answered.
+    fn user(&mut self) -> Result<Vec<u8>, ReturnCode>;
+    /// An item that is text; `None` when it is not set.
+    fn item(&self, item: Item) -> Option<Vec<u8>>;
+    /// A variable of the PAM environment, which is not the environment of the process.
+    fn environment(&self, name: &str) -> Option<Vec<u8>>;
+    /// The password that was typed already.
+    fn password(&self) -> Option<Zeroizing<Vec<u8>>>;
+    /// Hands a password on to the modules below.
+    ///
+    /// # Errors
+    /// What libpam answered.
+    fn set_password(&mut self, password: &[u8]) -> Result<(), ReturnCode>;
+    /// Sends one message, and returns the answer to a prompt.
+    ///
+    /// # Errors
+    /// What the application's conversation answered.
+    fn send(
+        &mut self,
+        style: MessageStyle,
+        text: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, ReturnCode>;
+    /// Asks for a delay, should the login fail.
+    fn fail_delay(&mut self, delay: Duration);
+    /// Writes a line to syslog.
+    fn log(&mut self, priority: Priority, line: &str);
+    /// Whether the system knows the user.
+    fn user_exists(&self, user: &[u8]) -> bool;
+    /// The groups of the user.
+    ///
+    /// # Errors
+    /// What the system answered.
+    fn groups(&self, user: &[u8]) -> std::io::Result<Vec<Vec<u8>>>;
+}
+
+impl Host for Module<'_> {
+    fn user(&mut self) -> Result<Vec<u8>, ReturnCode> {
+        Module::user(self)
+    }
+
+    fn item(&self, item: Item) -> Option<Vec<u8>> {
+        Module::item(self, item).ok().flatten()
+    }
+
+    fn environment(&self, name: &str) -> Option<Vec<u8>> {
+        Module::environment(self, name)
+    }
+
+    fn password(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.authtok().ok().flatten()
+    }
+
+    fn set_password(&mut self, password: &[u8]) -> Result<(), ReturnCode> {
+        self.set_authtok(password)
+    }
+
+    fn send(
+        &mut self,
+        style: MessageStyle,
+        text: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, ReturnCode> {
+        self.prompt(style, text)
+    }
+
+    fn fail_delay(&mut self, delay: Duration) {
+        // Without the delay the throttle still holds; nothing to do about it here.
+        let _ = Module::fail_delay(self, delay);
+    }
+
+    fn log(&mut self, priority: Priority, line: &str) {
+        self.syslog(priority, line);
+    }
+
+    fn user_exists(&self, user: &[u8]) -> bool {
+        nss::user_exists(user).unwrap_or(false)
+    }
+
+    fn groups(&self, user: &[u8]) -> std::io::Result<Vec<Vec<u8>>> {
+        nss::groups_of(user)
+    }
+}

@@ -1,0 +1,135 @@
+//! The log: one line per decision, `key=value`, stable. fail2ban and people read it.
+//!
+//! No code, password or secret is ever in it, and no user name that the system does not know: people
+//! type passwords at the wrong prompt.
+
+use std::fmt::{self, Write as _};
+
+use otp_core::answer::NotEvaluated;
+use otp_core::policy::{Accepted, Proof, Refusal};
+use otp_core::source::Origin;
+use otp_core::user_name::UserName;
+use pam_ffi::Priority;
+
+use crate::host::Host;
+
+/// Who logs in where, as every line names it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The user.
+    pub user: UserName,
+    /// Whether the name may stand in the log although nobody of that name is enrolled.
+    pub exists: bool,
+    /// From where.
+    pub origin: Origin,
+    /// The PAM service.
+    pub service: String,
+}
+
+impl Subject {
+    fn line(&self, result: &str, named: bool) -> String {
+        let user = if named {
+            self.user.file_name()
+        } else {
+            "unknown"
+        };
+        let service = Word(&self.service);
+        format!(
+            "otpgate: result={result} user={user} source={} service={service}",
+            self.origin
+        )
+    }
+
+    /// A code let somebody in.
+    pub fn accepted(&self, host: &mut impl Host, accepted: &Accepted) {
+        let mut line = self.line("accepted", true);
+        // Writing to a String cannot fail.
+        let _ = match &accepted.proof {
+            Proof::Token {
+                id,
+                kind,
+                resynchronised,
+            } => {
+                let note = if *resynchronised {
+                    " resynchronised=yes"
+                } else {
+                    ""
+                };
+                write!(line, " token={id} kind={}{note}", kind.name())
+            }
+            Proof::Recovery { left } => write!(line, " token=recovery kind=recovery left={left}"),
+        };
+        host.log(Priority::Info, &line);
+    }
+
+    /// An earlier success lets somebody in.
+    pub fn in_grace(&self, host: &mut impl Host) {
+        host.log(
+            Priority::Info,
+            &format!("{} kind=grace", self.line("accepted", true)),
+        );
+    }
+
+    /// Somebody is refused.
+    pub fn refused(&self, host: &mut impl Host, refusal: &Refusal) {
+        // These two say nothing about whether anybody of that name is enrolled.
+        let denied = Refusal::NotEvaluated(NotEvaluated::Denied);
+        let enrolled = *refusal != Refusal::NotEnrolled && *refusal != denied;
+        let mut line = self.line("refused", enrolled || self.exists);
+        let _ = write!(line, " reason={}", refusal.reason());
+        let _ = match refusal {
+            Refusal::OutOfWindow { token } => write!(line, " token={token}"),
+            Refusal::WatermarkAhead { token } => {
+                write!(line, " token={token} cure=\"otpgate resync {}\"", self.user)
+            }
+            Refusal::Throttled { until } => write!(line, " until={}", until.0),
+            Refusal::Locked => write!(line, " cure=\"otpgate unlock {}\"", self.user),
+            _ => Ok(()),
+        };
+        host.log(Priority::Notice, &line);
+    }
+
+    /// Nobody is asked.
+    pub fn ignored(&self, host: &mut impl Host, reason: &str) {
+        let line = format!("{} reason={reason}", self.line("ignored", self.exists));
+        host.log(Priority::Info, &line);
+    }
+
+    /// Something of the host's is wrong. `detail` names what, where and the cure.
+    pub fn failed(&self, host: &mut impl Host, reason: &str, detail: &dyn fmt::Display) {
+        let line = self.line("error", self.exists);
+        host.log(
+            Priority::Error,
+            &format!("{line} reason={reason} detail={}", Quoted(detail)),
+        );
+    }
+}
+
+/// The line for what is wrong before anybody is known.
+pub fn error_line(reason: &str, detail: &dyn fmt::Display) -> String {
+    format!(
+        "otpgate: result=error reason={reason} detail={}",
+        Quoted(detail)
+    )
+}
+
+/// A text in double quotes; those inside become single ones, so that a reader finds the end.
+struct Quoted<'a>(&'a dyn fmt::Display);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.to_string().replace('"', "'"))
+    }
+}
+
+/// A value without spaces or quotes, whatever it was.
+struct Word<'a>(&'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |letter: char| letter.is_ascii_graphic() && !"\"=\\".contains(letter);
+        self.0
+            .chars()
+            .try_for_each(|letter| f.write_char(if plain(letter) { letter } else { '_' }))
+    }
+}

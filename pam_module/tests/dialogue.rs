@@ -1,0 +1,533 @@
+//! The dialogue against a script: which questions are asked, in which order, and what comes of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Duration;
+
+use otp_core::account::{Account, Kind, Serial, Token};
+use otp_core::hotp::{Algorithm, Digits};
+use otp_core::recovery::{RecoveryCode, StoredRecoveryCode};
+use otp_core::secret::Secret;
+use otp_core::state::State;
+use otp_core::store::administration::init;
+use otp_core::store::{FilesStore, Record as _, Store as _};
+use otp_core::totp::{Period, UnixTime};
+use otp_core::user_name::UserName;
+use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
+use pam_otpgate::authenticate::authenticate;
+use pam_otpgate::guard::run;
+use pam_otpgate::host::Host;
+use pam_otpgate::options::Options;
+use pam_otpgate::outcome::Outcome;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+const NOW: UnixTime = UnixTime(1_700_000_010);
+
+/// What happens next in the conversation.
+enum Event {
+    Asked(&'static str, Vec<u8>),
+    Shown(&'static str),
+    HungUp(&'static str),
+    Panics(&'static str),
+}
+
+/// An application that follows a script, and complains about what is left of it.
+struct Script {
+    user: Vec<u8>,
+    rhost: &'static str,
+    password: Option<Zeroizing<Vec<u8>>>,
+    events: VecDeque<Event>,
+    styles: Vec<MessageStyle>,
+    log: Vec<String>,
+    delay: Option<Duration>,
+}
+
+impl Script {
+    fn new(user: &str, events: Vec<Event>) -> Self {
+        Self {
+            user: user.into(),
+            rhost: "192.0.2.7",
+            password: None,
+            events: events.into(),
+            styles: Vec::new(),
+            log: Vec::new(),
+            delay: None,
+        }
+    }
+
+    fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(Zeroizing::new(password.into()));
+        self
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(
+                self.events.is_empty(),
+                "{} events of the script did not happen",
+                self.events.len()
+            );
+        }
+    }
+}
+
+impl Host for Script {
+    fn user(&mut self) -> Result<Vec<u8>, ReturnCode> {
+        Ok(self.user.clone())
+    }
+    fn item(&self, item: Item) -> Option<Vec<u8>> {
+        match item {
+            Item::Service => Some(b"sshd".to_vec()),
+            Item::Rhost => Some(self.rhost.into()),
+            Item::Tty => Some(b"ssh".to_vec()),
+            _ => None,
+        }
+    }
+    fn environment(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+    fn password(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.password.clone()
+    }
+    fn set_password(&mut self, password: &[u8]) -> Result<(), ReturnCode> {
+        self.password = Some(Zeroizing::new(password.to_vec()));
+        Ok(())
+    }
+    fn send(
+        &mut self,
+        style: MessageStyle,
+        text: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, ReturnCode> {
+        self.styles.push(style);
+        match self
+            .events
+            .pop_front()
+            .unwrap_or_else(|| panic!("not in the script: {text:?}"))
+        {
+            Event::Asked(expected, answer) => {
+                assert_eq!(text, expected);
+                Ok(Some(Zeroizing::new(answer)))
+            }
+            Event::Shown(expected) => {
+                assert_eq!(text, expected);
+                Ok(None)
+            }
+            Event::HungUp(expected) => {
+                assert_eq!(text, expected);
+                Err(ReturnCode::CONV_ERR)
+            }
+            Event::Panics(expected) => {
+                assert_eq!(text, expected);
+                panic!("hunter2 is in this panic's message");
+            }
+        }
+    }
+    fn fail_delay(&mut self, delay: Duration) {
+        self.delay = Some(delay);
+    }
+    fn log(&mut self, _: Priority, line: &str) {
+        self.log.push(line.to_owned());
+    }
+    fn user_exists(&self, user: &[u8]) -> bool {
+        user == b"alice" || user == b"bob"
+    }
+    fn groups(&self, _: &[u8]) -> std::io::Result<Vec<Vec<u8>>> {
+        Err(std::io::Error::other("directory server down"))
+    }
+}
+
+/// A store with alice in it, and a configuration that leads there.
+struct Scene {
+    directory: TempDir,
+    token: Token,
+    recovery: RecoveryCode,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = init(&directory.path().join("state")).unwrap();
+        let token = Token {
+            id: "phone".into(),
+            serial: Serial::generate().unwrap(),
+            kind: Kind::Totp {
+                period: Period::default(),
+            },
+            secret: Secret::generate().unwrap(),
+            algorithm: Algorithm::Sha1,
+            digits: Digits::SIX,
+            label: String::new(),
+            issuer: String::new(),
+            created: NOW,
+            services: None,
+            enabled: true,
+        };
+        let recovery = RecoveryCode::generate().unwrap();
+        let alice = UserName::from("alice");
+        let mut account = Account::new(&alice, NOW);
+        account.tokens.push(token.clone());
+        account
+            .recovery
+            .push(StoredRecoveryCode::new(&recovery).unwrap());
+        let state = State::new(&account);
+        store
+            .administer()
+            .unwrap()
+            .create(&alice, account, state)
+            .unwrap();
+        let scene = Self {
+            directory,
+            token,
+            recovery,
+        };
+        scene.configure("");
+        scene
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn configure(&self, rest: &str) {
+        let text = format!("state_dir = \"{}/state\"\n{rest}", self.path().display());
+        std::fs::write(self.path().join("otpgate.toml"), text).unwrap();
+    }
+
+    fn code(&self, offset: u64) -> Vec<u8> {
+        let step = Period::default().step(NOW) + offset;
+        self.token
+            .generator()
+            .code(step)
+            .expose()
+            .as_bytes()
+            .to_vec()
+    }
+
+    fn failures(&self) -> u16 {
+        let store = FilesStore::open(&self.path().join("state")).unwrap();
+        store
+            .lock(&UserName::from("alice"))
+            .unwrap()
+            .state()
+            .throttle
+            .failures()
+    }
+
+    fn log_in(&self, options: &[&str], script: &mut Script) -> Outcome {
+        let config = format!("config={}/otpgate.toml", self.path().display());
+        let options = Options::parse(options.iter().copied().chain([config.as_str()])).unwrap();
+        authenticate(script, &options, false, &NOW)
+    }
+}
+
+fn asked(answer: impl Into<Vec<u8>>) -> Event {
+    Event::Asked("Verification code: ", answer.into())
+}
+
+#[test]
+fn a_right_code_lets_in_once() {
+    let scene = Scene::new();
+    let mut script = Script::new("alice", vec![asked(scene.code(0))]);
+    assert_eq!(scene.log_in(&[], &mut script), Outcome::Accepted);
+    assert_eq!(
+        script.log,
+        ["otpgate: result=accepted user=alice source=192.0.2.7 service=sshd token=phone kind=totp"]
+    );
+    assert_eq!(
+        (script.styles.clone(), script.delay),
+        (
+            vec![MessageStyle::PromptEchoOff],
+            Some(Duration::from_secs(2))
+        )
+    );
+    let mut script = Script::new("alice", vec![asked(scene.code(0))]);
+    assert_eq!(
+        scene.log_in(&["no_delay", "echo_code"], &mut script),
+        Outcome::Refused
+    );
+    assert_eq!(
+        script.log,
+        ["otpgate: result=refused user=alice source=192.0.2.7 service=sshd reason=replayed"]
+    );
+    assert_eq!(
+        (script.styles.clone(), script.delay),
+        (vec![MessageStyle::PromptEchoOn], None)
+    );
+}
+
+#[test]
+fn unknown_users_are_asked_the_same_and_named_only_when_the_system_knows_them() {
+    let scene = Scene::new();
+    for (user, named) in [("bob", "bob"), ("hunter2", "unknown"), ("a b\n", "unknown")] {
+        let mut script = Script::new(user, vec![asked("123456")]);
+        assert_eq!(scene.log_in(&[], &mut script), Outcome::Refused);
+        let expected = format!(
+            "otpgate: result=refused user={named} source=192.0.2.7 service=sshd reason=not_enrolled"
+        );
+        assert_eq!(script.log, [expected]);
+    }
+}
+
+#[test]
+fn nullok_lets_pass_who_is_not_enrolled_without_a_question() {
+    let scene = Scene::new();
+    assert_eq!(
+        scene.log_in(&["nullok"], &mut Script::new("bob", vec![])),
+        Outcome::NotEnrolledAllowed
+    );
+    let mut script = Script::new("alice", vec![asked("000000")]);
+    assert_eq!(scene.log_in(&["nullok"], &mut script), Outcome::Refused);
+}
+
+#[test]
+fn nullok_never_turns_damage_into_a_pass() {
+    let scene = Scene::new();
+    for file in ["state/alice", "accounts/alice.toml"] {
+        let path = scene.path().join("state").join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        for damage in ["remove", "empty"] {
+            if damage == "remove" {
+                std::fs::remove_file(&path).unwrap()
+            } else {
+                std::fs::write(&path, "").unwrap()
+            }
+            let mut script = Script::new("alice", vec![asked(scene.code(0))]);
+            assert_eq!(
+                scene.log_in(&["nullok"], &mut script),
+                Outcome::StoreFailed,
+                "{file} {damage}"
+            );
+            let line = &script.log[0];
+            assert!(
+                line.contains("result=error") && line.contains(file),
+                "{line}"
+            );
+            std::fs::write(&path, &bytes).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .unwrap();
+        }
+    }
+    std::fs::rename(scene.path().join("state"), scene.path().join("gone")).unwrap();
+    let mut script = Script::new("bob", vec![]);
+    assert_eq!(scene.log_in(&["nullok"], &mut script), Outcome::StoreFailed);
+    assert!(script.log[0].contains("otpgate init"), "{}", script.log[0]);
+}
+
+#[test]
+fn what_is_no_answer_is_refused_and_not_counted() {
+    let scene = Scene::new();
+    for (answer, reason) in [
+        (&b""[..], "empty_answer"),
+        (b"\x08\n\r\x7fINCORRECT", "control_bytes"),
+        (b"hunter2", "answered_with_password"),
+        (&[b'1'; 1 << 20], "answer_too_long"),
+    ] {
+        let mut script = Script::new("alice", vec![asked(answer)]).with_password("hunter2");
+        assert_eq!(scene.log_in(&[], &mut script), Outcome::Refused);
+        assert!(
+            script.log[0].ends_with(&format!("reason={reason}")),
+            "{}",
+            script.log[0]
+        );
+    }
+    let mut script = Script::new("alice", vec![Event::Shown("Verification code: ")]);
+    assert_eq!(scene.log_in(&[], &mut script), Outcome::Refused);
+    let mut script = Script::new("alice", vec![Event::HungUp("Verification code: ")]);
+    assert_eq!(scene.log_in(&[], &mut script), Outcome::ConversationFailed);
+    assert_eq!(scene.failures(), 0);
+}
+
+#[test]
+fn ask_password_asks_first_and_hands_the_password_on() {
+    let scene = Scene::new();
+    let events = vec![
+        Event::Asked("Password: ", b"hunter2".to_vec()),
+        asked(scene.code(0)),
+    ];
+    let mut script = Script::new("alice", events);
+    assert_eq!(
+        scene.log_in(&["ask_password"], &mut script),
+        Outcome::Accepted
+    );
+    assert_eq!(script.password.as_deref().unwrap(), b"hunter2");
+    let mut script = Script::new("alice", vec![asked(scene.code(1))]).with_password("hunter2");
+    assert_eq!(
+        scene.log_in(&["ask_password"], &mut script),
+        Outcome::Accepted
+    );
+}
+
+#[test]
+fn first_pass_modes_find_the_code_behind_the_password() {
+    let scene = Scene::new();
+    let with_code = |offset| [b"hunter2".to_vec(), scene.code(offset)].concat();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+
+    let mut script = Script::new("alice", vec![]).with_password(&text(with_code(0)));
+    assert_eq!(
+        scene.log_in(&["use_first_pass"], &mut script),
+        Outcome::Accepted
+    );
+    assert_eq!(
+        script.password.as_deref().unwrap(),
+        &with_code(0),
+        "left as it was"
+    );
+
+    let mut script = Script::new("alice", vec![]).with_password(&text(with_code(0)));
+    assert_eq!(
+        scene.log_in(&["use_first_pass"], &mut script),
+        Outcome::Refused
+    );
+
+    let mut script = Script::new("alice", vec![]);
+    assert_eq!(
+        scene.log_in(&["use_first_pass"], &mut script),
+        Outcome::Refused
+    );
+
+    let mut script = Script::new("alice", vec![asked(scene.code(1))]).with_password("hunter2");
+    assert_eq!(
+        scene.log_in(&["try_first_pass"], &mut script),
+        Outcome::Accepted
+    );
+}
+
+#[test]
+fn forward_pass_cuts_the_code_off_and_hands_the_password_on() {
+    let scene = Scene::new();
+    let combined = |offset| {
+        Event::Asked(
+            "Password & verification code: ",
+            [b"hunter2".to_vec(), scene.code(offset)].concat(),
+        )
+    };
+    let mut script = Script::new("alice", vec![combined(0)]);
+    assert_eq!(
+        scene.log_in(&["forward_pass"], &mut script),
+        Outcome::Accepted
+    );
+    assert_eq!(script.password.as_deref().unwrap(), b"hunter2");
+    let mut script = Script::new("alice", vec![combined(0)]);
+    assert_eq!(
+        scene.log_in(&["forward_pass"], &mut script),
+        Outcome::Refused
+    );
+    assert!(
+        script.password.is_none(),
+        "a refused password is not handed on"
+    );
+    let recovery = format!("hunter2{}", *scene.recovery.expose());
+    let events = vec![
+        Event::Asked("Password & verification code: ", recovery.into_bytes()),
+        Event::Shown("Recovery codes left: 0. Ask your administrator for new ones."),
+    ];
+    let mut script = Script::new("alice", events);
+    assert_eq!(
+        scene.log_in(&["forward_pass"], &mut script),
+        Outcome::Accepted
+    );
+    assert_eq!(script.password.as_deref().unwrap(), b"hunter2");
+}
+
+#[test]
+fn grace_is_for_the_same_address() {
+    let scene = Scene::new();
+    let options = ["grace=10m"];
+    assert_eq!(
+        scene.log_in(
+            &options,
+            &mut Script::new("alice", vec![asked(scene.code(0))])
+        ),
+        Outcome::Accepted
+    );
+    let mut script = Script::new("alice", vec![]);
+    assert_eq!(scene.log_in(&options, &mut script), Outcome::Accepted);
+    assert!(script.log[0].ends_with("kind=grace"), "{}", script.log[0]);
+    let mut elsewhere = Script::new("alice", vec![asked("000000")]);
+    elsewhere.rhost = "198.51.100.1";
+    assert_eq!(scene.log_in(&options, &mut elsewhere), Outcome::Refused);
+}
+
+#[test]
+fn rules_decide_before_the_store_is_opened() {
+    let scene = Scene::new();
+    scene.configure("[[rule]]\nusers = [\"alice\"]\nfrom = [\"192.0.2.0/24\"]\nthen = \"skip\"\n[[rule]]\nusers = [\"bob\"]\nthen = \"deny\"\n");
+    std::fs::rename(scene.path().join("state"), scene.path().join("gone")).unwrap();
+    assert_eq!(
+        scene.log_in(&[], &mut Script::new("alice", vec![])),
+        Outcome::Skipped
+    );
+    std::fs::rename(scene.path().join("gone"), scene.path().join("state")).unwrap();
+    let mut script = Script::new("bob", vec![asked("123456")]);
+    assert_eq!(scene.log_in(&["nullok"], &mut script), Outcome::Refused);
+    assert!(
+        script.log[0].ends_with("user=bob source=192.0.2.7 service=sshd reason=denied_by_rule")
+    );
+}
+
+#[test]
+fn a_rule_that_cannot_be_decided_refuses() {
+    let scene = Scene::new();
+    scene.configure("[[rule]]\ngroups = [\"wheel\"]\nthen = \"skip\"\n");
+    let mut script = Script::new("alice", vec![]);
+    assert_eq!(scene.log_in(&["nullok"], &mut script), Outcome::StoreFailed);
+    assert!(
+        script.log[0].contains("directory server down"),
+        "{}",
+        script.log[0]
+    );
+}
+
+#[test]
+fn a_bad_configuration_or_option_refuses_without_a_question() {
+    let scene = Scene::new();
+    scene.configure("max_failure = 3\n");
+    let mut script = Script::new("alice", vec![]);
+    assert_eq!(
+        scene.log_in(&["nullok"], &mut script),
+        Outcome::Misconfigured
+    );
+    assert!(
+        script.log[0].contains("otpgate.toml:2: unknown key 'max_failure'"),
+        "{}",
+        script.log[0]
+    );
+    let mut script = Script::new("alice", vec![]);
+    let outcome = run(&mut script, &[c"nulok"], |_, _| {
+        panic!("options are read first")
+    });
+    assert_eq!(outcome, Outcome::Misconfigured);
+    assert!(
+        script.log[0].contains("reason=bad_option"),
+        "{}",
+        script.log[0]
+    );
+}
+
+#[test]
+fn a_panic_ends_the_login_and_not_the_host() {
+    let scene = Scene::new();
+    let mut script = Script::new("alice", vec![Event::Panics("Verification code: ")]);
+    let config =
+        std::ffi::CString::new(format!("config={}/otpgate.toml", scene.path().display())).unwrap();
+    let outcome = run(&mut script, &[&config], |host, options| {
+        authenticate(host, options, false, &NOW)
+    });
+    assert_eq!(outcome, Outcome::Panicked);
+    assert!(
+        script.log[0].contains("reason=defect") && script.log[0].contains("dialogue.rs"),
+        "{}",
+        script.log[0]
+    );
+    assert!(!script.log[0].contains("hunter2"));
+}
