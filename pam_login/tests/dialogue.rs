@@ -20,11 +20,11 @@ use otp_core::store::{FilesStore, Record as _, Store as _};
 use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
 use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
-use pam_otpgate::authenticate::authenticate;
-use pam_otpgate::guard::run;
-use pam_otpgate::host::Host;
-use pam_otpgate::options::Options;
-use pam_otpgate::outcome::Outcome;
+use pam_login::authenticate::authenticate;
+use pam_login::guard::run;
+use pam_login::host::Host;
+use pam_login::options::Options;
+use pam_login::outcome::Outcome;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 

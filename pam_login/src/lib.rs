@@ -1,0 +1,23 @@
+//! What `pam_otpgate.so` does at a login.
+//!
+//! The host process is somebody else's: sshd, sudo, login. So nothing here starts a thread, installs a
+//! signal handler, reads the environment or changes the working directory, and no panic gets out.
+//!
+//! | question | module |
+//! | --- | --- |
+//! | what happens at a login? | [`authenticate`], one function |
+//! | what may stand behind the module's name in pam.d? | [`options`] |
+//! | which PAM code does an outcome become? | [`outcome`], one table |
+//! | what does the log say? | [`log`] |
+//! | what may the module ask of libpam? | [`host`] |
+//! | what if something panics? | [`guard`] |
+//!
+//! The module itself, `pam_module`, is the six entries over this crate.
+
+pub mod account;
+pub mod authenticate;
+pub mod guard;
+pub mod host;
+pub mod log;
+pub mod options;
+pub mod outcome;
