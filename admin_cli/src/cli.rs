@@ -1,0 +1,298 @@
+//! What can be typed. Help texts, completions and man pages are made from here.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use otp_core::config::DEFAULT_PATH;
+use otp_core::hotp::Algorithm;
+
+use crate::qr::Target;
+
+/// One-time passwords for SSH: enrol people, check this host, repair and unlock.
+///
+/// Exit status: 0 done, 1 "no" (a code that would be refused, a check with warnings), 2 error.
+#[derive(Debug, Parser)]
+#[command(
+    name = "otpgate",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Put the module into a PAM service, or take it out again.
+    ///
+    /// For sshd it also writes a drop-in with the settings that sshd needs, and tests both before they
+    /// count. People who are not enrolled still get in, until it is run again with --require.
+    Setup(Setup),
+    /// Make the state directory.
+    Init,
+    /// Enrol a user, or one more device of theirs.
+    Enroll(Enroll),
+    /// List the enrolled users.
+    List,
+    /// Show one user: devices, last login, failures since, recovery codes left.
+    Show(User),
+    /// Compute a code from a secret, as oathtool does.
+    Code(Code),
+    /// Say what a code would be answered, without using it up.
+    Verify(Verify),
+    /// Give a user new recovery codes; the old ones stop working.
+    Recovery(User),
+    /// Walk through a service's PAM stack on this terminal, and explain how it ends.
+    TestLogin(TestLogin),
+    /// Refuse a user, or one of their devices, until `otpgate enable`.
+    Disable(UserDevice),
+    /// Undo `otpgate disable`.
+    Enable(UserDevice),
+    /// Remove a user, or one of their devices.
+    Remove(Remove),
+    /// Forget a user's failures, so that the next code counts again.
+    Unlock(User),
+    /// Set a device's counter or clock skew from two codes in a row.
+    Resync(UserDevice),
+    /// Repair a user's state file without reopening used codes.
+    Repair(User),
+    /// Find what locks people out, or lets them round the code.
+    ///
+    /// Looks at the state, the clock, the pam.d files and what sshd really runs with. Exit status: 0
+    /// clean, 1 warnings, 2 errors.
+    Check(Check),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages.
+    Man {
+        /// Where to; the main page goes to standard output without it.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// A user.
+#[derive(Debug, Args)]
+pub struct User {
+    /// The user name.
+    pub user: String,
+}
+
+/// A user, or one device of theirs.
+#[derive(Debug, Args)]
+pub struct UserDevice {
+    /// The user name.
+    pub user: String,
+    /// The device; see `otpgate show USER`.
+    #[arg(long, value_name = "ID")]
+    pub device: Option<String>,
+}
+
+/// `otpgate setup`.
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// The PAM service: a file name in /etc/pam.d.
+    pub service: String,
+    /// Take everything back.
+    #[arg(long, conflicts_with = "require")]
+    pub undo: bool,
+    /// Only show what would change.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Refuse people who are not enrolled.
+    #[arg(long)]
+    pub require: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub places: Places,
+}
+
+/// Where things are, for hosts that differ and for tests.
+#[derive(Debug, Args)]
+pub struct Places {
+    /// The pam.d directory.
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub pam_dir: Option<PathBuf>,
+    /// The configuration of sshd.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub sshd_config: Option<PathBuf>,
+    /// The sshd itself.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub sshd: Option<PathBuf>,
+    /// Where libpam looks for modules.
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub module_dir: Option<PathBuf>,
+}
+
+/// `otpgate enroll`.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// The user name.
+    pub user: String,
+    /// What to call the device.
+    #[arg(long, value_name = "ID", default_value = "phone")]
+    pub device: String,
+    /// A device whose codes follow the clock (RFC 6238); the default.
+    #[arg(long, conflicts_with = "hotp")]
+    pub totp: bool,
+    /// A device whose codes follow a counter (RFC 4226).
+    #[arg(long)]
+    pub hotp: bool,
+    /// A [profile.NAME] of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub shape: Shape,
+    /// The first counter.
+    #[arg(long, value_name = "N", requires = "hotp", default_value_t = 0)]
+    pub counter: u64,
+    /// Read the secret from a file, or from standard input: base32, or `hex:` and hexadecimal.
+    #[arg(long, value_name = "FILE|-")]
+    pub secret_from: Option<String>,
+    /// Take a secret of less than 128 bits.
+    #[arg(long, requires = "secret_from")]
+    pub allow_weak: bool,
+    /// Who issues the codes, as the phone shows it.
+    #[arg(long, value_name = "TEXT")]
+    pub issuer: Option<String>,
+    /// Whose codes they are, as the phone shows it; USER@HOST otherwise.
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
+    /// Only for this PAM service; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub service: Vec<String>,
+    /// Do not ask for a code to prove that the device works.
+    #[arg(long)]
+    pub no_confirm: bool,
+    /// Replace a device of the same name.
+    #[arg(long)]
+    pub force: bool,
+    /// The QR code: utf8, none, or the name of a .png or .svg file.
+    #[arg(long, value_name = "HOW", default_value = "utf8")]
+    pub qr: Target,
+}
+
+/// What codes look like.
+#[derive(Debug, Clone, Args)]
+pub struct Shape {
+    /// The hash: sha1, sha256 or sha512. Some phone apps know only sha1.
+    #[arg(long, value_enum)]
+    pub algorithm: Option<AlgorithmName>,
+    /// Digits of a code: 6, 7 or 8.
+    #[arg(long, value_name = "N")]
+    pub digits: Option<u8>,
+    /// Length of a time step.
+    #[arg(long, value_name = "SECONDS")]
+    pub period: Option<u32>,
+}
+
+/// Names of hashes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum AlgorithmName {
+    /// HMAC-SHA-1.
+    Sha1,
+    /// HMAC-SHA-256.
+    Sha256,
+    /// HMAC-SHA-512.
+    Sha512,
+}
+
+impl From<AlgorithmName> for Algorithm {
+    fn from(name: AlgorithmName) -> Self {
+        match name {
+            AlgorithmName::Sha1 => Self::Sha1,
+            AlgorithmName::Sha256 => Self::Sha256,
+            AlgorithmName::Sha512 => Self::Sha512,
+        }
+    }
+}
+
+/// `otpgate code`.
+#[derive(Debug, Args)]
+pub struct Code {
+    /// Read the secret from a file, or from standard input: base32, or `hex:` and hexadecimal.
+    #[arg(long, value_name = "FILE|-")]
+    pub secret_from: String,
+    /// By counter instead of by clock.
+    #[arg(long, requires = "counter")]
+    pub hotp: bool,
+    /// The counter.
+    #[arg(long, value_name = "N", requires = "hotp")]
+    pub counter: Option<u64>,
+    /// The moment, in seconds since 1970; now otherwise.
+    #[arg(long, value_name = "UNIXTIME", conflicts_with = "hotp")]
+    pub at: Option<u64>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub shape: Shape,
+}
+
+/// `otpgate verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The user name.
+    pub user: String,
+    /// As a login of this PAM service.
+    #[arg(long, value_name = "NAME", default_value = "sshd")]
+    pub service: String,
+    /// As a login from this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<IpAddr>,
+}
+
+/// `otpgate test-login`.
+#[derive(Debug, Args)]
+pub struct TestLogin {
+    /// The PAM service.
+    pub service: String,
+    /// The user name.
+    pub user: String,
+    /// As a login from this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<IpAddr>,
+    /// A pam.d directory of your own.
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub pam_dir: Option<PathBuf>,
+}
+
+/// `otpgate remove`.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The user name.
+    pub user: String,
+    /// Only this device.
+    #[arg(long, value_name = "ID")]
+    pub device: Option<String>,
+    /// Remove damaged files too.
+    #[arg(long, conflicts_with = "device")]
+    pub force: bool,
+}
+
+/// `otpgate check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What sshd does for this user, Match blocks included.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// What sshd does for logins from this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<IpAddr>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub places: Places,
+}

@@ -1,0 +1,121 @@
+//! The commands, one file each.
+
+mod check;
+mod code;
+mod enroll;
+mod generate;
+mod init;
+mod list;
+mod recovery;
+mod remove;
+mod repair;
+mod resync;
+mod setup;
+mod show;
+mod switch;
+mod test_login;
+mod unlock;
+mod verify;
+
+use otp_core::config::Config;
+use otp_core::store::{FilesStore, StoreError};
+use otp_core::user_name::UserName;
+
+use crate::cli::{Cli, Command};
+use crate::error::CliError;
+use crate::output;
+
+/// Does what was typed, and returns the exit status.
+///
+/// # Errors
+/// [`CliError`] says what, where, and what to do.
+pub fn run(cli: &Cli) -> Result<u8, CliError> {
+    let context = Context { cli };
+    match &cli.command {
+        Command::Setup(arguments) => setup::run(&context, arguments),
+        Command::Init => init::run(&context),
+        Command::Enroll(arguments) => enroll::run(&context, arguments),
+        Command::List => list::run(&context),
+        Command::Show(arguments) => show::run(&context, arguments),
+        Command::Code(arguments) => code::run(&context, arguments),
+        Command::Verify(arguments) => verify::run(&context, arguments),
+        Command::Recovery(arguments) => recovery::run(&context, arguments),
+        Command::TestLogin(arguments) => test_login::run(&context, arguments),
+        Command::Disable(arguments) => switch::run(&context, arguments, false),
+        Command::Enable(arguments) => switch::run(&context, arguments, true),
+        Command::Remove(arguments) => remove::run(&context, arguments),
+        Command::Unlock(arguments) => unlock::run(&context, arguments),
+        Command::Resync(arguments) => resync::run(&context, arguments),
+        Command::Repair(arguments) => repair::run(&context, arguments),
+        Command::Check(arguments) => check::run(&context, arguments),
+        Command::Completions { shell } => generate::completions(*shell),
+        Command::Man { out } => generate::man(out.as_deref()),
+    }
+}
+
+/// What every command needs.
+pub(crate) struct Context<'a> {
+    cli: &'a Cli,
+}
+
+impl Context<'_> {
+    fn config(&self) -> Result<Config, CliError> {
+        Ok(Config::load(&self.cli.config)?)
+    }
+
+    fn store(&self) -> Result<FilesStore, CliError> {
+        Ok(FilesStore::open(&self.config()?.state_dir)?)
+    }
+
+    /// Prints a JSON value, or the text for people.
+    fn print(&self, json: &serde_json::Value, text: &str) -> Result<(), CliError> {
+        if self.cli.json {
+            output::print_json(json)
+        } else {
+            output::print(text)
+        }
+    }
+
+    /// A change was made; says so.
+    fn changed(&self, user: &str, text: &str) -> Result<u8, CliError> {
+        let json = serde_json::json!({ "user": user, "done": text.trim_end() });
+        self.print(&json, &format!("{text}\n"))?;
+        Ok(crate::error::OK)
+    }
+}
+
+/// The user's name as the store knows it.
+fn user_name(typed: &str) -> UserName {
+    UserName::new(typed.as_bytes())
+}
+
+/// The device that was meant: the named one, or the only one of its kind.
+fn choose_device<'a>(
+    account: &'a otp_core::account::Account,
+    device: Option<&str>,
+) -> Result<&'a otp_core::account::Token, String> {
+    let names = || {
+        let names: Vec<&str> = account
+            .tokens
+            .iter()
+            .map(|token| token.id.as_str())
+            .collect();
+        names.join(", ")
+    };
+    match (device, &account.tokens[..]) {
+        (Some(id), _) => account
+            .token(id)
+            .ok_or_else(|| format!("has no device named {id}; there are: {}", names())),
+        (None, [only]) => Ok(only),
+        (None, []) => Err("has no device; run `otpgate enroll USER`".to_owned()),
+        (None, _) => Err(format!(
+            "has several devices; add --device with one of: {}",
+            names()
+        )),
+    }
+}
+
+/// Whether the error is that there is no store yet.
+fn is_uninitialised(error: &StoreError) -> bool {
+    matches!(error.problem, otp_core::store::Problem::NotInitialised)
+}

@@ -1,0 +1,72 @@
+//! `otpgate list`: a line per user, as they come; a million of them need no memory.
+
+use std::io::{self, BufWriter, Write};
+
+use otp_core::account::Account;
+use otp_core::store::Record as _;
+
+use super::Context;
+use crate::error::{CliError, OK};
+
+pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
+    let store = context.store()?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut status = OK;
+    for user in store.users()? {
+        let (json, text) = match store.lock_enrolled(&user) {
+            Ok(record) => {
+                let account = record.account();
+                let json = serde_json::json!({
+                    "user": account.user, "enabled": account.enabled, "devices": devices(account),
+                });
+                (json, format!("{:<24} {}", account.user, summary(account)))
+            }
+            Err(error) => {
+                status = crate::error::NO;
+                let name = user.to_string();
+                let text = format!("{name:<24} DAMAGED: {error}");
+                (
+                    serde_json::json!({ "user": name, "error": error.to_string() }),
+                    text,
+                )
+            }
+        };
+        // One JSON object a line: a list that streams cannot be one array.
+        let written = if context.cli.json {
+            writeln!(out, "{json}")
+        } else {
+            writeln!(out, "{text}")
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(status),
+            result => result?,
+        }
+    }
+    match out.flush() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(status),
+    }
+}
+
+fn devices(account: &Account) -> Vec<serde_json::Value> {
+    let device = |token: &otp_core::account::Token| serde_json::json!({ "id": token.id, "kind": token.kind.name(), "enabled": token.enabled });
+    account.tokens.iter().map(device).collect()
+}
+
+fn summary(account: &Account) -> String {
+    let device = |token: &otp_core::account::Token| {
+        let state = if token.enabled { "" } else { ", disabled" };
+        format!("{} ({}{state})", token.id, token.kind.name())
+    };
+    let devices: Vec<String> = account.tokens.iter().map(device).collect();
+    let devices = if devices.is_empty() {
+        "no device".to_owned()
+    } else {
+        devices.join(", ")
+    };
+    if account.enabled {
+        devices
+    } else {
+        format!("DISABLED  {devices}")
+    }
+}

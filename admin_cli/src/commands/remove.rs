@@ -1,0 +1,27 @@
+//! `otpgate remove`.
+
+use super::{Context, choose_device, user_name};
+use crate::cli::Remove;
+use crate::error::CliError;
+
+pub(super) fn run(context: &Context<'_>, arguments: &Remove) -> Result<u8, CliError> {
+    let store = context.store()?;
+    let administration = store.administer()?;
+    let user = user_name(&arguments.user);
+    let text = if let Some(device) = &arguments.device {
+        administration.update(&user, |account, _| {
+            let id = choose_device(account, Some(device))?.id.clone();
+            account.tokens.retain(|token| token.id != id);
+            Ok(())
+        })?;
+        format!("The device {device} of {} is removed.", arguments.user)
+    } else {
+        if arguments.force {
+            administration.remove_damaged(&user)?;
+        } else {
+            administration.remove(&user)?;
+        }
+        format!("{} is no longer enrolled.", arguments.user)
+    };
+    context.changed(&arguments.user, &text)
+}

@@ -1,0 +1,43 @@
+//! `otpgate setup SERVICE`.
+
+use super::Context;
+use crate::cli::{Places, Setup};
+use crate::error::{CliError, OK};
+use crate::host::Paths;
+use crate::host::setup::{SetupRequest, setup};
+
+pub(super) fn run(context: &Context<'_>, arguments: &Setup) -> Result<u8, CliError> {
+    let config = context.config()?;
+    let request = SetupRequest {
+        service: arguments.service.clone(),
+        undo: arguments.undo,
+        dry_run: arguments.dry_run,
+        require: arguments.require,
+    };
+    let outcome = setup(&paths(&arguments.places, &config.state_dir), &request)?;
+    let json = serde_json::to_value(&outcome).map_err(|error| CliError::new(error.to_string()))?;
+    context.print(&json, &outcome.to_string())?;
+    Ok(OK)
+}
+
+/// Where things are on this host, unless other places were named.
+pub(super) fn paths(places: &Places, state_dir: &std::path::Path) -> Paths {
+    let mut paths = Paths {
+        state_dir: state_dir.to_owned(),
+        ..Paths::default()
+    };
+    if let Some(directory) = &places.pam_dir {
+        paths.pam_dirs = vec![directory.clone()];
+    }
+    if let Some(file) = &places.sshd_config {
+        paths.sshd_config.clone_from(file);
+        paths.sshd_dropin_dir = file.with_file_name("sshd_config.d");
+    }
+    if let Some(file) = &places.sshd {
+        paths.sshd_binary.clone_from(file);
+    }
+    if let Some(directory) = &places.module_dir {
+        paths.module_search_dirs = vec![directory.clone()];
+    }
+    paths
+}

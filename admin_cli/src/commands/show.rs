@@ -1,0 +1,181 @@
+//! `otpgate show USER`: what the help desk wants to know.
+
+use std::fmt::Write as _;
+
+use otp_core::account::{Account, Kind, Token};
+use otp_core::clock::{Clock as _, SystemClock};
+use otp_core::matching::{Device, MAX_SKEW};
+use otp_core::state::{Event, State};
+use otp_core::store::Record as _;
+use otp_core::throttle::Throttle;
+use serde_json::{Value, json};
+
+use super::{Context, user_name};
+use crate::cli::User;
+use crate::error::{CliError, OK};
+use crate::output::when;
+
+pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliError> {
+    let store = context.store()?;
+    let record = store.lock_enrolled(&user_name(&arguments.user))?;
+    let (account, state) = (record.account(), record.state());
+    context.print(&as_json(account, state), &as_text(account, state))?;
+    Ok(OK)
+}
+
+fn recovery_left(account: &Account, state: &State) -> usize {
+    account
+        .recovery
+        .iter()
+        .filter(|code| !state.used_recovery.contains(&code.id()))
+        .count()
+}
+
+fn as_json(account: &Account, state: &State) -> Value {
+    let event = |event: &Event| json!({ "at": event.at.0, "source": event.source.to_string() });
+    json!({
+        "user": account.user,
+        "enabled": account.enabled,
+        "created": account.created.0,
+        "generation": account.generation,
+        "devices": account.tokens.iter().map(|token| device_json(token, state)).collect::<Vec<_>>(),
+        "recovery_codes_left": recovery_left(account, state),
+        "last_success": state.last_success.as_ref().map(event),
+        "last_failure": state.last_failure.as_ref().map(event),
+        "failures_since_last_success": state.failures_since_success,
+        "throttle": throttle_json(&state.throttle),
+    })
+}
+
+fn throttle_json(throttle: &Throttle) -> Value {
+    let known = |known: &otp_core::throttle::KnownSource| {
+        json!({
+            "source": known.source.to_string(),
+            "last_success": known.last_success.0,
+            "failures": known.bucket.failures,
+            "blocked_until": known.bucket.blocked_until.0,
+        })
+    };
+    json!({
+        "failures": throttle.failures(),
+        "foreign_failures": throttle.foreign.failures,
+        "foreign_blocked_until": throttle.foreign.blocked_until.0,
+        "known_sources": throttle.known.iter().map(known).collect::<Vec<_>>(),
+    })
+}
+
+fn device_json(token: &Token, state: &State) -> Value {
+    let used = state.token(token.serial, token.kind);
+    json!({
+        "id": token.id,
+        "kind": token.kind.name(),
+        "algorithm": token.algorithm.name(),
+        "digits": token.digits.count(),
+        "period": match token.kind { Kind::Totp { period } => Some(period.seconds()), Kind::Hotp { .. } => None },
+        "next": used.next,
+        "skew": used.skew,
+        "services": token.services,
+        "enabled": token.enabled,
+        "created": token.created.0,
+    })
+}
+
+fn as_text(account: &Account, state: &State) -> String {
+    let mut text = String::new();
+    let enabled = if account.enabled {
+        ""
+    } else {
+        "  DISABLED (otpgate enable)"
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{}{enabled}", account.user);
+    for token in &account.tokens {
+        let _ = writeln!(text, "  device          {}", device_text(token, state));
+    }
+    let left = recovery_left(account, state);
+    let advice = if left < 3 {
+        "  (few: otpgate recovery)"
+    } else {
+        ""
+    };
+    let _ = writeln!(text, "  recovery codes  {left} left{advice}");
+    let _ = writeln!(text, "  last login      {}", event_text(state.last_success));
+    let failures = state.failures_since_success;
+    let last = if failures > 0 {
+        format!(", last {}", event_text(state.last_failure))
+    } else {
+        String::new()
+    };
+    let _ = writeln!(text, "  failures since  {failures}{last}");
+    if let Some(line) = throttle_text(&state.throttle) {
+        let _ = writeln!(text, "  throttle        {line}");
+    }
+    text
+}
+
+fn event_text(event: Option<Event>) -> String {
+    match event {
+        Some(event) => format!("{} from {}", when(Some(event.at)), event.source),
+        None => when(None),
+    }
+}
+
+fn device_text(token: &Token, state: &State) -> String {
+    let used = state.token(token.serial, token.kind);
+    let mut text = format!(
+        "{}  {} {} {} digits",
+        token.id,
+        token.kind.name(),
+        token.algorithm.name(),
+        token.digits.count()
+    );
+    let now = SystemClock.now();
+    let _ = match token.kind {
+        Kind::Totp { period } if used.skew != 0 => {
+            write!(text, ", {period}, clock {:+} steps", used.skew)
+        }
+        Kind::Totp { period } => write!(text, ", {period}"),
+        Kind::Hotp { .. } => write!(text, ", next counter {}", used.next),
+    };
+    if let Some(services) = &token.services {
+        let _ = write!(text, ", only for {}", services.join(" "));
+    }
+    if !token.enabled {
+        text.push_str(", DISABLED");
+    }
+    let ahead = Device::new(token, used.clone()).watermark_is_ahead(now);
+    if ahead || matches!(token.kind, Kind::Hotp { .. }) && used.next == u64::MAX {
+        text.push_str(", refuses every code (otpgate resync)");
+    } else if matches!(token.kind, Kind::Totp { period } if used.next > period.step(now) + MAX_SKEW)
+    {
+        text.push_str(", refuses codes for some minutes after a repair (otpgate resync ends that)");
+    }
+    text
+}
+
+fn throttle_text(throttle: &Throttle) -> Option<String> {
+    if throttle.failures() == 0 {
+        return None;
+    }
+    let now = SystemClock.now();
+    let mut text = format!(
+        "{} failures count, {} of them from unknown addresses",
+        throttle.failures(),
+        throttle.foreign.failures
+    );
+    let buckets = throttle
+        .known
+        .iter()
+        .map(|known| (known.source.to_string(), known.bucket));
+    for (source, bucket) in buckets.chain([("unknown addresses".to_owned(), throttle.foreign)]) {
+        if bucket.blocked_until > now {
+            let _ = write!(
+                text,
+                "; {source} wait until {}",
+                when(Some(bucket.blocked_until))
+            );
+        }
+    }
+    text.push_str(" (otpgate unlock forgets them)");
+    Some(text)
+}

@@ -1,0 +1,17 @@
+//! `otpgate`, the sysadmin's and the user's command.
+//!
+//! | question | module |
+//! | --- | --- |
+//! | what can be typed? | [`cli`] |
+//! | what does it do? | [`commands`], one file each |
+//! | what is wrong with this host, and how is the module put in place? | [`host`] |
+//! | how does it print, and with which exit status does it end? | [`output`], [`error`] |
+//! | how does a key get onto a phone? | [`qr`] |
+
+pub mod cli;
+pub mod commands;
+pub mod error;
+pub mod host;
+pub mod input;
+pub mod output;
+pub mod qr;

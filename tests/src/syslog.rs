@@ -1,0 +1,86 @@
+//! Syslog of the sandbox: a datagram socket at `/dev/log` that remembers what it is told.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fs, thread};
+
+const SOCKET: &str = "/dev/log";
+
+/// The datagram that ends the receiver; syslog lines start with `<`.
+const END: &[u8] = b"end of the sandbox";
+
+/// The receiver of one sandbox.
+pub struct Syslog {
+    received: Arc<Received>,
+    receiver: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Received {
+    lines: Mutex<Vec<String>>,
+    arrived: Condvar,
+}
+
+impl Syslog {
+    /// Binds the socket in the sandbox of the calling thread.
+    pub(crate) fn start() -> Self {
+        let socket = UnixDatagram::bind(SOCKET).unwrap();
+        fs::set_permissions(SOCKET, fs::Permissions::from_mode(0o666)).unwrap();
+        let received = Arc::new(Received::default());
+        let shared = Arc::clone(&received);
+        let receiver = Some(thread::spawn(move || receive(&socket, &shared)));
+        Self { received, receiver }
+    }
+
+    /// All lines so far, as sent: priority, time, tag, message.
+    pub fn lines(&self) -> Vec<String> {
+        self.received.lines.lock().unwrap().clone()
+    }
+
+    /// The first line, past or coming, that `wanted` accepts.
+    ///
+    /// # Panics
+    /// When none comes before the deadline; the report holds the whole log.
+    pub fn wait_for(&self, deadline: Duration, wanted: impl Fn(&str) -> bool) -> String {
+        let found = |lines: &[String]| lines.iter().find(|line| wanted(line)).cloned();
+        let lines = self.received.lines.lock().unwrap();
+        let (lines, _) = self
+            .received
+            .arrived
+            .wait_timeout_while(lines, deadline, |lines| found(lines).is_none())
+            .unwrap();
+        found(&lines).unwrap_or_else(|| panic!("not in syslog:\n{}", lines.join("\n")))
+    }
+}
+
+impl Drop for Syslog {
+    fn drop(&mut self) {
+        if let Ok(socket) = UnixDatagram::unbound()
+            && socket.send_to(END, SOCKET).is_ok()
+            && let Some(receiver) = self.receiver.take()
+        {
+            let _ = receiver.join();
+        }
+        if thread::panicking() {
+            eprintln!("--- syslog\n{}", self.lines().join("\n"));
+        }
+    }
+}
+
+fn receive(socket: &UnixDatagram, received: &Received) {
+    let mut buffer = vec![0; 65536];
+    while let Ok(length) = socket.recv(&mut buffer) {
+        let datagram = &buffer[..length];
+        if datagram == END {
+            return;
+        }
+        let line = String::from_utf8_lossy(datagram)
+            .trim_end_matches(['\0', '\n'])
+            .to_owned();
+        received.lines.lock().unwrap().push(line);
+        received.arrived.notify_all();
+    }
+}
