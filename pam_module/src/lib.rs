@@ -29,7 +29,9 @@ impl PamHooks for Otpgate {
     }
 
     fn acct_mgmt(handle: &mut PamHandle, args: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        guarded(handle, &args, |host, options| account::permit(host, options))
+        guarded(handle, &args, |host, options| {
+            account::permit(host, options)
+        })
     }
 
     fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {

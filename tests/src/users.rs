@@ -36,9 +36,14 @@ pub struct KeyPair {
 impl Sandbox {
     /// Adds a user with [`PASSWORD`], a home and `/bin/sh`.
     pub fn add_user(&self, name: &str) -> User {
+        self.add_user_with_password(name, PASSWORD)
+    }
+
+    /// The same with another password.
+    pub fn add_user_with_password(&self, name: &str, password: &str) -> User {
         let uid = FIRST_UID + self.number();
         let home = self.path("home").join(name);
-        let hash = crypt(PASSWORD);
+        let hash = crypt(password);
         append("/etc/group", &format!("{name}:x:{uid}:"));
         append(
             "/etc/passwd",
@@ -48,7 +53,7 @@ impl Sandbox {
         fs::create_dir(&home).unwrap();
         let user = User {
             name: name.into(),
-            password: PASSWORD.into(),
+            password: password.into(),
             home,
             uid,
         };

@@ -1,0 +1,57 @@
+# Each target does all its set-up: packages from Debian or Ubuntu (through sudo when not root), then the
+# build. Root is needed where users, mounts or sshd are: `make demo` and the end-to-end tests.
+
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,CI,KEEP")
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: all build demo test unit end-to-end lint memory soak clean help
+
+all: build
+
+help:
+	@echo "make build       the module and the command, in $(TARGET)/release"
+	@echo "make demo        watch a login with password and code (KEEP=1 leaves the server up)"
+	@echo "make test        every test"
+	@echo "make lint        formatting and clippy"
+	@echo "make memory      the FFI crate under Miri and AddressSanitizer"
+	@echo "make soak        the kill and race tests for longer"
+
+build:
+	packaging/tools.sh build
+	$(CARGO) build --release --locked
+
+demo:
+	packaging/tools.sh demo
+	$(CARGO) build --release --locked
+	$(CARGO) build --locked -p tests --bin demo
+	@$(SUDO) $(TARGET)/debug/demo
+
+test: unit end-to-end
+
+unit:
+	packaging/tools.sh test
+	$(CARGO) build --release --locked
+	$(CARGO) test --locked --workspace --exclude tests
+
+# Compiled as whoever calls, run as root.
+end-to-end:
+	packaging/tools.sh test
+	$(CARGO) build --release --locked
+	$(CARGO) test --locked -p tests --no-run
+	$(SUDO) $(CARGO) test --locked -p tests -- $(TEST_ARGUMENTS)
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+memory:
+	packaging/check-memory.sh
+
+soak:
+	packaging/tools.sh test
+	$(CARGO) build --release --locked
+	OTPGATE_KILLS=1000 OTPGATE_ROUNDS=500 $(SUDO) --preserve-env=OTPGATE_KILLS,OTPGATE_ROUNDS $(CARGO) test --locked -p tests --test module_kills --test module_races -- --nocapture
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,8 @@
+#!/bin/sh
+# deny.toml: licences, duplicates and sources of all dependencies. Advisories need a database from the
+# network; where that is not reachable, the rest is still checked.
+set -eu
+if ! cargo deny --version >/dev/null 2>&1; then
+    cargo install --quiet --locked cargo-deny --version 0.20.2
+fi
+cargo deny --locked check licenses bans sources

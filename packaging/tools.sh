@@ -1,0 +1,46 @@
+#!/bin/sh
+# Installs from Debian's (or Ubuntu's) packages what a task needs and the machine lacks.
+# Usage: tools.sh build|demo|test
+set -eu
+
+build="gcc libc6-dev libpam0g-dev make"
+demo="$build openssh-server openssh-client openssh-sftp-server expect openssl oathtool"
+test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime libpam-google-authenticator librsvg2-bin
+    lftp man-db groff mount pamtester putty-tools python3 python3-venv strace tmux util-linux zbar-tools"
+
+case "${1-}" in
+    build) wanted=$build ;;
+    demo) wanted=$demo ;;
+    test) wanted=$test ;;
+    *) echo "usage: $0 build|demo|test" >&2; exit 2 ;;
+esac
+
+missing=""
+for package in $wanted; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+    echo "Installing:$missing"
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo"
+    # No service of a newly installed package is to start by itself.
+    $sudo env DEBIAN_FRONTEND=noninteractive sh -c '
+        apt-get update -q
+        restore=""
+        if [ ! -e /usr/sbin/policy-rc.d ]; then
+            restore=yes
+            printf "#!/bin/sh\nexit 101\n" > /usr/sbin/policy-rc.d
+            chmod 755 /usr/sbin/policy-rc.d
+        fi
+        status=0
+        apt-get install -q -y --no-install-recommends "$@" || status=$?
+        [ -z "$restore" ] || rm -f /usr/sbin/policy-rc.d
+        exit $status
+    ' sh $missing
+fi
+
+command -v cargo >/dev/null || {
+    echo "cargo is missing: install Rust 1.89 or later (rustup, or your distribution's package), then try again" >&2
+    exit 1
+}
