@@ -1,8 +1,6 @@
 //! The account entry: a `deny` rule holds for every method, publickey included.
 
-use otp_core::answer::NotEvaluated;
 use otp_core::config::Config;
-use otp_core::policy::Refusal;
 use otp_core::rules::Then;
 
 use crate::authenticate::{Failure, Login};
@@ -21,15 +19,10 @@ pub fn permit(host: &mut impl Host, options: &Options) -> Outcome {
         .and_then(|config| login.rule(&config, host));
     match rule {
         Ok(Then::Deny) => {
-            login
-                .subject(host)
-                .refused(host, &Refusal::NotEvaluated(NotEvaluated::Denied));
+            login.subject().denied(host);
             Outcome::Denied
         }
         Ok(Then::Require | Then::Optional | Then::Skip) => Outcome::Skipped,
-        Err(failure) => {
-            let subject = login.subject(host);
-            failure.report(host, Some(&subject))
-        }
+        Err(failure) => failure.report(host, Some(&login.subject())),
     }
 }

@@ -3,7 +3,7 @@
 use otp_core::answer::{Answer, NotEvaluated};
 use otp_core::clock::Clock;
 use otp_core::config::{Config, ConfigError};
-use otp_core::policy::{Accepted, Attempt, Proof, Refusal, Verdict};
+use otp_core::policy::{Accepted, Attempt, Proof, Verdict};
 use otp_core::rules::{self, Then};
 use otp_core::source::Origin;
 use otp_core::store::{FilesStore, Store as _, StoreError};
@@ -33,8 +33,7 @@ pub fn authenticate(
         Ok(login) => login,
         Err(failure) => return failure.report(host, None),
     };
-    // Looked up for everybody, so that the log may name those whom the system knows.
-    let subject = login.subject(host);
+    let subject = login.subject();
     if !options.no_delay {
         host.fail_delay(FAIL_DELAY);
     }
@@ -176,13 +175,8 @@ impl Login {
 
     /// As the log names it.
     #[must_use]
-    pub fn subject(&self, host: &impl Host) -> Subject {
-        Subject {
-            user: self.user.clone(),
-            exists: host.user_exists(&self.raw_user),
-            origin: self.origin,
-            service: self.service.clone(),
-        }
+    pub fn subject(&self) -> Subject {
+        Subject::new(&self.raw_user, self.origin, &self.service)
     }
 }
 
@@ -332,14 +326,7 @@ impl<C: Clock> Dialogue<'_, C> {
             service: &self.login.service,
             remember: self.options.grace.is_some(),
         };
-        let verdict = self
-            .verifier
-            .verify(&self.login.user, &attempt, self.clock)?;
-        // A rule's reason outweighs the store's.
-        Ok(if self.denied {
-            Verdict::Refused(Refusal::NotEvaluated(NotEvaluated::Denied))
-        } else {
-            verdict
-        })
+        let verdict = self.verifier.verify(&self.login.user, &attempt, self.clock);
+        Ok(verdict?)
     }
 }

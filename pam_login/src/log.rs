@@ -1,11 +1,12 @@
 //! The log: one line per decision, `key=value`, stable. fail2ban and people read it.
 //!
-//! No code, password or secret is ever in it, and no user name that the system does not know: people
-//! type passwords at the wrong prompt.
+//! No code, password or secret is ever in it, and no user name that nobody knows: people type passwords
+//! at the wrong prompt. Asking the system whether it knows a name takes longer for one that it does not,
+//! so that is done only where no verdict is given; a refused user who is not enrolled is `unknown` here,
+//! and named in the application's own line beside it.
 
 use std::fmt::{self, Write as _};
 
-use otp_core::answer::NotEvaluated;
 use otp_core::policy::{Accepted, Proof, Refusal};
 use otp_core::source::Origin;
 use otp_core::user_name::UserName;
@@ -16,17 +17,25 @@ use crate::host::Host;
 /// Who logs in where, as every line names it.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// The user.
-    pub user: UserName,
-    /// Whether the name may stand in the log although nobody of that name is enrolled.
-    pub exists: bool,
-    /// From where.
-    pub origin: Origin,
-    /// The PAM service.
-    pub service: String,
+    raw_user: Vec<u8>,
+    user: UserName,
+    origin: Origin,
+    service: String,
 }
 
 impl Subject {
+    /// This user, from there, at this PAM service.
+    #[must_use]
+    pub fn new(raw_user: &[u8], origin: Origin, service: &str) -> Self {
+        let (raw_user, user) = (raw_user.to_vec(), UserName::new(raw_user));
+        Self {
+            raw_user,
+            user,
+            origin,
+            service: service.to_owned(),
+        }
+    }
+
     fn line(&self, result: &str, named: bool) -> String {
         let user = if named {
             self.user.file_name()
@@ -57,7 +66,9 @@ impl Subject {
                 };
                 write!(line, " token={id} kind={}{note}", kind.name())
             }
-            Proof::Recovery { left } => write!(line, " token=recovery kind=recovery left={left}"),
+            Proof::Recovery { left } => {
+                write!(line, " token=recovery kind=recovery left={left}")
+            }
         };
         host.log(Priority::Info, &line);
     }
@@ -72,10 +83,7 @@ impl Subject {
 
     /// Somebody is refused.
     pub fn refused(&self, host: &mut impl Host, refusal: &Refusal) {
-        // These two say nothing about whether anybody of that name is enrolled.
-        let denied = Refusal::NotEvaluated(NotEvaluated::Denied);
-        let enrolled = *refusal != Refusal::NotEnrolled && *refusal != denied;
-        let mut line = self.line("refused", enrolled || self.exists);
+        let mut line = self.line("refused", *refusal != Refusal::NotEnrolled);
         let _ = write!(line, " reason={}", refusal.reason());
         let _ = match refusal {
             Refusal::OutOfWindow { token } => write!(line, " token={token}"),
@@ -89,15 +97,32 @@ impl Subject {
         host.log(Priority::Notice, &line);
     }
 
+    /// A rule denies, and nobody was asked.
+    pub fn denied(&self, host: &mut impl Host) {
+        let line = format!(
+            "{} reason=denied_by_rule",
+            self.line("refused", self.exists(host))
+        );
+        host.log(Priority::Notice, &line);
+    }
+
+    /// Whether the system knows the user. Not on the way to a verdict: see above.
+    fn exists(&self, host: &impl Host) -> bool {
+        host.user_exists(&self.raw_user)
+    }
+
     /// Nobody is asked.
     pub fn ignored(&self, host: &mut impl Host, reason: &str) {
-        let line = format!("{} reason={reason}", self.line("ignored", self.exists));
+        let line = format!(
+            "{} reason={reason}",
+            self.line("ignored", self.exists(host))
+        );
         host.log(Priority::Info, &line);
     }
 
     /// Something of the host's is wrong. `detail` names what, where and the cure.
     pub fn failed(&self, host: &mut impl Host, reason: &str, detail: &dyn fmt::Display) {
-        let line = self.line("error", self.exists);
+        let line = self.line("error", self.exists(host));
         host.log(
             Priority::Error,
             &format!("{line} reason={reason} detail={}", Quoted(detail)),

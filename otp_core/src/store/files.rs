@@ -151,7 +151,7 @@ impl FilesStore {
         deadline: Instant,
     ) -> Result<Option<FileRecord>, StoreError> {
         let path = || place.state.join(place.name);
-        let Some(fd) = place
+        let Some((fd, _)) = place
             .state
             .open_file(place.name, OFlags::RDWR, slots::FILE as u64)?
         else {

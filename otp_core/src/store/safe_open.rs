@@ -54,8 +54,8 @@ impl Directory {
                 error => StoreError::io(&path, "open", error),
             })?;
         let stat = rustix::fs::fstat(&fd).map_err(|error| StoreError::io(&path, "stat", error))?;
-        check_owner(&stat, &path)?;
-        check_mode(&stat, GROUP_AND_OTHERS, &path)?;
+        check_owner(&stat, &|| path.clone())?;
+        check_mode(&stat, GROUP_AND_OTHERS, &|| path.clone())?;
         Ok(Self { fd, path })
     }
 
@@ -74,14 +74,14 @@ impl Directory {
         name: &str,
         access: OFlags,
         most: u64,
-    ) -> Result<Option<OwnedFd>, StoreError> {
+    ) -> Result<Option<(OwnedFd, Stat)>, StoreError> {
         let fd = match rustix::fs::openat(&self.fd, name, ALWAYS | access, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(StoreError::io(&self.join(name), "open", error)),
         };
-        inspect(&fd, GROUP_AND_OTHERS, most, &|| self.join(name))?;
-        Ok(Some(fd))
+        let stat = inspect(&fd, GROUP_AND_OTHERS, most, &|| self.join(name))?;
+        Ok(Some((fd, stat)))
     }
 
     /// Reads a file of ours whole; `None` when there is none.
@@ -89,10 +89,10 @@ impl Directory {
     /// # Errors
     /// As [`Directory::open_file`], and a failing read.
     pub fn read(&self, name: &str, most: u64) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let Some(fd) = self.open_file(name, OFlags::RDONLY, most)? else {
+        let Some((fd, stat)) = self.open_file(name, OFlags::RDONLY, most)? else {
             return Ok(None);
         };
-        read_whole(&fd, most, &|| self.join(name)).map(Some)
+        read_whole(&fd, &stat, &|| self.join(name)).map(Some)
     }
 
     /// Whether there is anything of this name, links included. Says nothing of what it is.
@@ -118,8 +118,8 @@ pub fn read_configuration(path: &Path, most: u64) -> Result<Option<String>, Stor
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(StoreError::io(path, "open", error)),
     };
-    inspect(&fd, WRITE_FOR_OTHERS, most, &|| path.to_owned())?;
-    let bytes = read_whole(&fd, most, &|| path.to_owned())?;
+    let stat = inspect(&fd, WRITE_FOR_OTHERS, most, &|| path.to_owned())?;
+    let bytes = read_whole(&fd, &stat, &|| path.to_owned())?;
     let text = std::str::from_utf8(&bytes).map_err(|_| StoreError::new(path, Problem::NotUtf8))?;
     Ok(Some(text.to_owned()))
 }
@@ -146,8 +146,8 @@ pub fn inspect(
             Problem::HardLinks(stat.st_nlink as u64),
         ));
     }
-    check_owner(&stat, &path())?;
-    check_mode(&stat, forbidden, &path())?;
+    check_owner(&stat, path)?;
+    check_mode(&stat, forbidden, path)?;
     let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
     if size > most {
         return Err(StoreError::new(&path(), Problem::Size { size, most }));
@@ -155,13 +155,13 @@ pub fn inspect(
     Ok(stat)
 }
 
-fn check_owner(stat: &Stat, path: &Path) -> Result<(), StoreError> {
+fn check_owner(stat: &Stat, path: &dyn Fn() -> PathBuf) -> Result<(), StoreError> {
     let caller = rustix::process::geteuid().as_raw();
     if stat.st_uid == caller || stat.st_uid == 0 {
         return Ok(());
     }
     Err(StoreError::new(
-        path,
+        &path(),
         Problem::Owner {
             uid: stat.st_uid,
             expected: caller,
@@ -169,21 +169,21 @@ fn check_owner(stat: &Stat, path: &Path) -> Result<(), StoreError> {
     ))
 }
 
-fn check_mode(stat: &Stat, forbidden: u32, path: &Path) -> Result<(), StoreError> {
+fn check_mode(stat: &Stat, forbidden: u32, path: &dyn Fn() -> PathBuf) -> Result<(), StoreError> {
     let mode = Mode::from_raw_mode(stat.st_mode).as_raw_mode();
     if mode & forbidden == 0 {
         return Ok(());
     }
-    Err(StoreError::new(path, Problem::Mode { mode, forbidden }))
+    Err(StoreError::new(&path(), Problem::Mode { mode, forbidden }))
 }
 
+/// Reads a file whose size is known. One buffer: growing would leave copies of secrets on the heap.
 fn read_whole(
     fd: &OwnedFd,
-    most: u64,
+    stat: &Stat,
     path: &dyn Fn() -> PathBuf,
 ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    // One buffer of the full size: growing would leave copies of secrets behind on the heap.
-    let size = usize::try_from(most).unwrap_or(usize::MAX);
+    let size = usize::try_from(stat.st_size).unwrap_or_default();
     let mut bytes = Zeroizing::new(vec![0; size]);
     let mut length = 0;
     while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
