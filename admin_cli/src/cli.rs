@@ -44,6 +44,8 @@ pub enum Command {
     /// Enrol a user, or one more device of theirs.
     Enroll(Enroll),
     /// List the enrolled users.
+    ///
+    /// With --json, one object a line. Exit status: 0, or 1 when the files of a user are damaged.
     List,
     /// Show one user: devices, last login, failures since, recovery codes left.
     Show(User),
@@ -159,7 +161,13 @@ pub struct Enroll {
     #[allow(missing_docs)]
     pub shape: Shape,
     /// The first counter.
-    #[arg(long, value_name = "N", requires = "hotp", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "hotp",
+        conflicts_with = "totp",
+        default_value_t = 0
+    )]
     pub counter: u64,
     /// Read the secret from a file, or from standard input: base32, or `hex:` and hexadecimal.
     #[arg(long, value_name = "FILE|-")]
@@ -190,14 +198,14 @@ pub struct Enroll {
 /// What codes look like.
 #[derive(Debug, Clone, Args)]
 pub struct Shape {
-    /// The hash: sha1, sha256 or sha512. Some phone apps know only sha1.
+    /// The hash; sha1 otherwise. Some phone apps know only sha1.
     #[arg(long, value_enum)]
     pub algorithm: Option<AlgorithmName>,
-    /// Digits of a code: 6, 7 or 8.
+    /// Digits of a code: 6 (the default), 7 or 8.
     #[arg(long, value_name = "N")]
     pub digits: Option<u8>,
-    /// Length of a time step.
-    #[arg(long, value_name = "SECONDS")]
+    /// Length of a time step, in seconds; 30 otherwise.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "hotp")]
     pub period: Option<u32>,
 }
 

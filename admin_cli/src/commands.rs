@@ -6,6 +6,7 @@ mod enroll;
 mod generate;
 mod init;
 mod list;
+mod name;
 mod recovery;
 mod remove;
 mod repair;
@@ -17,7 +18,9 @@ mod test_login;
 mod unlock;
 mod verify;
 
-use otp_core::config::Config;
+use std::path::Path;
+
+use otp_core::config::{Config, DEFAULT_PATH};
 use otp_core::store::{FilesStore, StoreError};
 use otp_core::user_name::UserName;
 
@@ -60,7 +63,21 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     fn config(&self) -> Result<Config, CliError> {
+        self.refuse_missing_config()?;
         Ok(Config::load(&self.cli.config)?)
+    }
+
+    /// Without a file the defaults hold. A file that was named and is not there is a typing error,
+    /// and the defaults would be another store.
+    fn refuse_missing_config(&self) -> Result<(), CliError> {
+        let path = &self.cli.config;
+        if path == Path::new(DEFAULT_PATH) || path.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        Err(CliError::new(format!(
+            "{}: cannot be found; correct --config, or leave it out for {DEFAULT_PATH}",
+            path.display()
+        )))
     }
 
     fn store(&self) -> Result<FilesStore, CliError> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use otp_core::totp::UnixTime;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
@@ -14,11 +15,10 @@ use crate::error::CliError;
 /// # Errors
 /// When standard output cannot be written.
 pub fn print_json(value: &impl Serialize) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)
-        .map_err(|error| CliError::new(error.to_string()))?;
-    writeln!(out)?;
-    Ok(())
+    let text = serde_json::to_string_pretty(value).map(Zeroizing::new);
+    let mut text = text.map_err(|error| CliError::new(error.to_string()))?;
+    text.push('\n');
+    print(&text)
 }
 
 /// Prints text as it is. A reader that has seen enough, such as `head`, is no error.
@@ -28,8 +28,14 @@ pub fn print_json(value: &impl Serialize) -> Result<(), CliError> {
 pub fn print(text: &str) -> Result<(), CliError> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+        result => result.map_err(cannot_print),
     }
+}
+
+/// What to say when standard output is full or broken.
+#[must_use]
+pub fn cannot_print(error: io::Error) -> CliError {
+    CliError::new(format!("cannot write to standard output: {error}"))
 }
 
 /// A moment in local time, to the second; `never` for none.

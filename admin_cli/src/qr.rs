@@ -99,6 +99,14 @@ pub fn to_file(text: &str, target: &Target) -> Result<(), CliError> {
         .map_err(fail)
 }
 
+/// Takes back what [`to_file`] wrote.
+pub fn remove_file(target: &Target) {
+    if let Target::Png(path) | Target::Svg(path) = target {
+        // What cannot be removed stays readable for its owner alone.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 fn code(text: &str) -> Result<QrCode, CliError> {
     QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
         CliError::new("the key URI is too long for a QR code; shorten issuer or label")

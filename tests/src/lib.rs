@@ -6,10 +6,12 @@
 //! starts the server, and [`clients`] log in.
 
 pub mod alice;
+pub mod application;
 pub mod built;
 pub mod clients;
 pub mod clock;
 pub mod google_authenticator;
+pub mod installation;
 pub mod module;
 pub mod oath;
 pub mod otpgate;
@@ -17,5 +19,6 @@ pub mod pam;
 pub mod processes;
 pub mod sandbox;
 pub mod sshd;
+pub mod strace;
 pub mod syslog;
 pub mod users;

@@ -23,6 +23,7 @@ use crate::{input, output};
 const TRIES: usize = 3;
 
 pub(super) fn run(context: &Context<'_>, arguments: &Enroll) -> Result<u8, CliError> {
+    refuse_impossible(context, arguments)?;
     let config = context.config()?;
     let store = FilesStore::open(&config.state_dir)?;
     let user = user_name(&arguments.user);
@@ -30,13 +31,56 @@ pub(super) fn run(context: &Context<'_>, arguments: &Enroll) -> Result<u8, CliEr
     refuse_taken_name(&store, &user, enrolled, arguments)?;
     let token = new_token(&config, arguments)?;
     warn(arguments, &token);
-    if !context.cli.json {
-        show_key(&token, &arguments.qr)?;
-    }
     qr::to_file(&token.key_uri().expose(), &arguments.qr)?;
+    let stored = prove_and_save(context, arguments, &config, &store, enrolled, &token);
+    // The picture of a key that was not enrolled is of no use, and would be in the way of the next.
+    let codes = stored.inspect_err(|_| qr::remove_file(&arguments.qr))?;
+    report(context, arguments, &token, &codes)
+        .map_err(|error| enrolled_unseen(arguments, enrolled, &error))?;
+    Ok(OK)
+}
+
+/// What no store and no key is needed for to say no to.
+fn refuse_impossible(context: &Context<'_>, arguments: &Enroll) -> Result<(), CliError> {
+    let user = user_name(&arguments.user);
+    if UserName::from_file_name(user.file_name()).is_none() {
+        return Err(CliError::new(
+            "USER is empty, or too long for any system; give the name that the user logs in with",
+        ));
+    }
+    let is_file_name = |name: &String| {
+        !name.is_empty() && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+    };
+    if !arguments.service.iter().all(is_file_name) {
+        return Err(CliError::new(
+            "--service takes the name of a file in /etc/pam.d, such as sshd",
+        ));
+    }
+    let key_is_seen =
+        arguments.secret_from.is_some() || matches!(arguments.qr, Target::Png(_) | Target::Svg(_));
+    if context.cli.json && !arguments.no_confirm && !key_is_seen {
+        return Err(CliError::new(
+            "with --json nobody sees the key before it is to be confirmed; add --no-confirm, or --qr with a file",
+        ));
+    }
+    Ok(())
+}
+
+/// Shows the key, waits for a code made with it, and stores it. Returns the recovery codes.
+fn prove_and_save(
+    context: &Context<'_>,
+    arguments: &Enroll,
+    config: &Config,
+    store: &FilesStore,
+    enrolled: bool,
+    token: &Token,
+) -> Result<Vec<RecoveryCode>, CliError> {
+    if !context.cli.json {
+        show_key(token, &arguments.qr)?;
+    }
     let mut state = TokenState::new(token.serial, token.kind);
     if !arguments.no_confirm {
-        confirm(&token, &config, &mut state)?;
+        confirm(token, config, &mut state)?;
     }
     let codes = if enrolled {
         Vec::new()
@@ -44,17 +88,22 @@ pub(super) fn run(context: &Context<'_>, arguments: &Enroll) -> Result<u8, CliEr
         new_recovery_codes()?
     };
     let stored = hash_all(&codes)?;
-    save(
-        &store,
-        &user,
-        enrolled,
-        arguments.force,
-        &token,
-        state,
-        stored,
-    )?;
-    report(context, arguments, &token, &codes)?;
-    Ok(OK)
+    let user = user_name(&arguments.user);
+    save(store, &user, enrolled, arguments.force, token, state, stored)?;
+    Ok(codes)
+}
+
+/// It is on the disk, and nobody could read what was to be read.
+fn enrolled_unseen(arguments: &Enroll, enrolled: bool, error: &CliError) -> CliError {
+    let (user, device) = (&arguments.user, &arguments.device);
+    let undo = if enrolled {
+        format!("otpgate remove {user} --device {device}")
+    } else {
+        format!("otpgate remove {user}")
+    };
+    CliError::new(format!(
+        "{user} is enrolled with the device {device}, but {error}; run `{undo}`, and enrol again"
+    ))
 }
 
 fn refuse_taken_name(
@@ -112,7 +161,11 @@ fn new_token(config: &Config, arguments: &Enroll) -> Result<Token, CliError> {
         .clone()
         .unwrap_or_else(|| format!("{}@{host}", arguments.user));
     let issuer = issuer.unwrap_or(host);
-    for (what, text) in [("a label", &label), ("an issuer", &issuer)] {
+    let label_is = match &arguments.label {
+        Some(_) => "--label: a label",
+        None => "USER@HOST does not do as a label, so add one with --label: it",
+    };
+    for (what, text) in [(label_is, &label), ("--issuer: an issuer", &issuer)] {
         otp_core::account::check_text(what, text).map_err(CliError::new)?;
     }
     Ok(Token {
@@ -140,9 +193,13 @@ fn profile(config: &Config, name: Option<&str>) -> Result<Profile, CliError> {
     };
     config.profiles.get(name).cloned().ok_or_else(|| {
         let names: Vec<&str> = config.profiles.keys().map(String::as_str).collect();
+        let known = if names.is_empty() {
+            "there is none at all".to_owned()
+        } else {
+            format!("there are: {}", names.join(", "))
+        };
         CliError::new(format!(
-            "there is no [profile.{name}] in the configuration; there are: {}",
-            names.join(", ")
+            "there is no [profile.{name}] in the configuration; {known}"
         ))
     })
 }
@@ -181,25 +238,36 @@ fn warn(arguments: &Enroll, token: &Token) {
         && matches!(token.kind, Kind::Hotp { .. } | Kind::Totp { .. })
         && !matches!(token.kind, Kind::Totp { period } if period != Period::default());
     if !usual {
+        let then = if arguments.no_confirm {
+            "`otpgate verify` tells whether the codes are right"
+        } else {
+            "the code that you are asked for now tells whether yours does"
+        };
         eprintln!(
-            "otpgate: note: some phone apps ignore algorithm, digits and period, and assume sha1, 6 and 30; \
-             the code that you are asked for now tells whether yours does."
+            "otpgate: note: some phone apps ignore algorithm, digits and period, and assume sha1, 6 and 30; {then}."
         );
     }
 }
 
 fn show_key(token: &Token, target: &Target) -> Result<(), CliError> {
     let uri = token.key_uri().expose();
-    let mut text = zeroize::Zeroizing::new(String::new());
+    let key = grouped(&token.secret.to_base32());
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(16 * 1024));
+    text.push_str(&match target {
+        Target::Utf8 => "Scan the code, or type this key: ".to_owned(),
+        Target::None => "Type this key: ".to_owned(),
+        Target::Png(path) | Target::Svg(path) => {
+            format!("Scan the code in {}, or type this key: ", path.display())
+        }
+    });
+    for part in [key.as_str(), "\nKey URI: ", uri.as_str(), "\n\n"] {
+        text.push_str(part);
+    }
+    // Last, for a small terminal: what scrolls away is the text, which can be scrolled back to.
     if *target == Target::Utf8 {
         text.push_str(&qr::for_terminal(&uri)?);
         text.push_str("\n\n");
     }
-    text.push_str(&format!(
-        "Scan the code, or type this key: {}\n",
-        *grouped(&token.secret.to_base32())
-    ));
-    text.push_str(&format!("Key URI: {}\n\n", *uri));
     output::print(&text)
 }
 
@@ -220,11 +288,14 @@ fn confirm(token: &Token, config: &Config, state: &mut TokenState) -> Result<(),
     for _ in 0..TRIES {
         let question = "Type the code that the device shows now: ";
         let Some(typed) = input::ask(question)? else {
-            break;
+            return Err(CliError::no(
+                "no code was typed; nothing was enrolled or changed (--no-confirm enrols without a code)",
+            ));
         };
-        let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
-        let Some(code) = Code::parse(digits.as_bytes()) else {
-            eprintln!("That is no code: it has {} digits.", token.digits.count());
+        let count = token.digits.count();
+        let digits = digits_of(&typed);
+        let Some(code) = Code::parse(digits.as_bytes()).filter(|_| digits.len() == count) else {
+            eprintln!("That is no code of this device: they have {count} digits.");
             continue;
         };
         let now = SystemClock.now();
@@ -242,6 +313,11 @@ fn confirm(token: &Token, config: &Config, state: &mut TokenState) -> Result<(),
     Err(CliError::no(
         "no right code was typed; nothing was enrolled or changed",
     ))
+}
+
+/// What was typed, without the spaces and dashes of a code in groups.
+pub(super) fn digits_of(typed: &str) -> zeroize::Zeroizing<String> {
+    zeroize::Zeroizing::new(typed.chars().filter(char::is_ascii_digit).collect())
 }
 
 fn position_of(token: &Token, code: &Code, now: UnixTime) -> Option<MovingFactor> {
@@ -268,7 +344,10 @@ fn in_window(token: &Token, config: &Config, position: MovingFactor, now: UnixTi
 
 fn explain_clock(token: &Token, position: MovingFactor, now: UnixTime) {
     let Kind::Totp { period } = token.kind else {
-        eprintln!("The device's counter is further ahead than the look-ahead allows.");
+        eprintln!(
+            "The key is right, but the device's counter stands at {position} already, which is too far on. \
+             Enrol again; if the key stays the same (--secret-from), with --counter {position}."
+        );
         return;
     };
     let step = period.step(now);

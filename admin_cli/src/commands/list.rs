@@ -5,8 +5,9 @@ use std::io::{self, BufWriter, Write};
 use otp_core::account::Account;
 use otp_core::store::Record as _;
 
-use super::Context;
+use super::{Context, name};
 use crate::error::{CliError, OK};
+use crate::output::cannot_print;
 
 pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
     let store = context.store()?;
@@ -17,16 +18,15 @@ pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
             Ok(record) => {
                 let account = record.account();
                 let json = serde_json::json!({
-                    "user": account.user, "enabled": account.enabled, "devices": devices(account),
+                    "user": name::typed(&user), "enabled": account.enabled, "devices": devices(account),
                 });
-                (json, format!("{:<24} {}", account.user, summary(account)))
+                (json, format!("{:<24} {}", name::shown(&user), summary(account)))
             }
             Err(error) => {
                 status = crate::error::NO;
-                let name = user.to_string();
-                let text = format!("{name:<24} DAMAGED: {error}");
+                let text = format!("{:<24} DAMAGED: {error}", name::shown(&user));
                 (
-                    serde_json::json!({ "user": name, "error": error.to_string() }),
+                    serde_json::json!({ "user": name::typed(&user), "error": error.to_string() }),
                     text,
                 )
             }
@@ -39,11 +39,11 @@ pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
         };
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(status),
-            result => result?,
+            result => result.map_err(cannot_print)?,
         }
     }
     match out.flush() {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_print(error)),
         _ => Ok(status),
     }
 }

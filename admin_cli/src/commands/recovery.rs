@@ -25,6 +25,11 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
         arguments.user,
         *recovery_text(&exposed)
     );
-    context.print(&json, &text)?;
+    context.print(&json, &text).map_err(|error| {
+        CliError::new(format!(
+            "the old recovery codes of {} no longer work, and {error}; run it again",
+            arguments.user
+        ))
+    })?;
     Ok(OK)
 }

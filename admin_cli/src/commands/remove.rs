@@ -9,12 +9,17 @@ pub(super) fn run(context: &Context<'_>, arguments: &Remove) -> Result<u8, CliEr
     let administration = store.administer()?;
     let user = user_name(&arguments.user);
     let text = if let Some(device) = &arguments.device {
-        administration.update(&user, |account, _| {
+        let left = administration.update(&user, |account, _| {
             let id = choose_device(account, Some(device))?.id.clone();
             account.tokens.retain(|token| token.id != id);
-            Ok(())
+            Ok(account.tokens.len())
         })?;
-        format!("The device {device} of {} is removed.", arguments.user)
+        let user = &arguments.user;
+        let last = format!(
+            " It was the last: only recovery codes let {user} in, until `otpgate enroll {user}`."
+        );
+        let last = if left == 0 { last.as_str() } else { "" };
+        format!("The device {device} of {user} is removed.{last}")
     } else {
         if arguments.force {
             administration.remove_damaged(&user)?;

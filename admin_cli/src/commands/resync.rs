@@ -12,6 +12,7 @@ use otp_core::store::Record as _;
 use otp_core::totp::UnixTime;
 use subtle::ConstantTimeEq as _;
 
+use super::enroll::digits_of;
 use super::{Context, choose_device, user_name};
 use crate::cli::UserDevice;
 use crate::error::CliError;
@@ -61,8 +62,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &UserDevice) -> Result<u8, C
 fn ask_code(question: &str) -> Result<Code, CliError> {
     let typed = input::ask(question)?
         .ok_or_else(|| CliError::no("no code was typed; nothing was changed"))?;
-    let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
-    Code::parse(digits.as_bytes())
+    Code::parse(digits_of(&typed).as_bytes())
         .ok_or_else(|| CliError::no("that is no code; nothing was changed"))
 }
 

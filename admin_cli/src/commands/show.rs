@@ -8,18 +8,20 @@ use otp_core::matching::{Device, MAX_SKEW};
 use otp_core::state::{Event, State};
 use otp_core::store::Record as _;
 use otp_core::throttle::Throttle;
+use otp_core::user_name::UserName;
 use serde_json::{Value, json};
 
-use super::{Context, user_name};
+use super::{Context, name, user_name};
 use crate::cli::User;
 use crate::error::{CliError, OK};
 use crate::output::when;
 
 pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliError> {
     let store = context.store()?;
-    let record = store.lock_enrolled(&user_name(&arguments.user))?;
+    let user = user_name(&arguments.user);
+    let record = store.lock_enrolled(&user)?;
     let (account, state) = (record.account(), record.state());
-    context.print(&as_json(account, state), &as_text(account, state))?;
+    context.print(&as_json(&user, account, state), &as_text(&user, account, state))?;
     Ok(OK)
 }
 
@@ -31,10 +33,10 @@ fn recovery_left(account: &Account, state: &State) -> usize {
         .count()
 }
 
-fn as_json(account: &Account, state: &State) -> Value {
+fn as_json(user: &UserName, account: &Account, state: &State) -> Value {
     let event = |event: &Event| json!({ "at": event.at.0, "source": event.source.to_string() });
     json!({
-        "user": account.user,
+        "user": name::typed(user),
         "enabled": account.enabled,
         "created": account.created.0,
         "generation": account.generation,
@@ -80,7 +82,7 @@ fn device_json(token: &Token, state: &State) -> Value {
     })
 }
 
-fn as_text(account: &Account, state: &State) -> String {
+fn as_text(user: &UserName, account: &Account, state: &State) -> String {
     let mut text = String::new();
     let enabled = if account.enabled {
         ""
@@ -88,9 +90,12 @@ fn as_text(account: &Account, state: &State) -> String {
         "  DISABLED (otpgate enable)"
     };
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{}{enabled}", account.user);
+    let _ = writeln!(text, "{}{enabled}", name::shown(user));
     for token in &account.tokens {
         let _ = writeln!(text, "  device          {}", device_text(token, state));
+    }
+    if account.tokens.is_empty() {
+        let _ = writeln!(text, "  device          none (otpgate enroll)");
     }
     let left = recovery_left(account, state);
     let advice = if left < 3 {

@@ -13,11 +13,11 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
             state.throttle.unlock();
             Ok(failures)
         })?;
-    context.changed(
-        &arguments.user,
-        &format!(
-            "{} failures of {} are forgotten; the next code counts.",
-            forgotten, arguments.user
-        ),
-    )
+    let user = &arguments.user;
+    let text = match forgotten {
+        0 => format!("{user} was not locked: no failure was on record."),
+        1 => format!("1 failure of {user} is forgotten; the next code counts."),
+        failures => format!("{failures} failures of {user} are forgotten; the next code counts."),
+    };
+    context.changed(user, &text)
 }

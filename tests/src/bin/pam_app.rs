@@ -33,6 +33,7 @@ pam_app --confdir DIR --service NAME --user NAME [options]
   --continue         repeated calls go on in the list; otherwise each `auth` begins it anew
   --interactive      prints each message as a line of JSON; answers are lines of standard input
   --barrier          before the last answer: prints `ready`, waits for a line or the end of input
+  --announce         each answer of PAM at once, as a line `called CALL CODE`
   --introspect       what the modules did to the process: before, after the calls, after pam_end";
 
 fn main() -> ExitCode {
@@ -109,6 +110,10 @@ fn run(pam: &mut Transaction<Script>, call: &str, options: &Options, calls: &mut
         let began = Instant::now();
         let result = step(pam, call, if options.silent { flags::SILENT } else { 0 });
         let mut outcome = outcome(call, began, result);
+        if options.announce {
+            let code = outcome["code"].as_str().unwrap_or_default();
+            say(&format!("called {call} {code}"));
+        }
         let answered = pam.conversation().answered;
         outcome["micros_after_answer"] = json!(answered.map(micros_since));
         if round >= warmups {
@@ -304,6 +309,7 @@ struct Options {
     silent: bool,
     barrier: bool,
     interactive: bool,
+    announce: bool,
     introspect: bool,
 }
 
@@ -323,6 +329,7 @@ impl Options {
             silent: false,
             barrier: false,
             interactive: false,
+            announce: false,
             introspect: false,
         };
         while let Some(name) = args.next() {
@@ -352,6 +359,7 @@ impl Options {
                 "--silent" => options.silent = true,
                 "--barrier" => options.barrier = true,
                 "--interactive" => options.interactive = true,
+                "--announce" => options.announce = true,
                 "--introspect" => options.introspect = true,
                 _ => return Err(format!("unknown argument {name}")),
             }
