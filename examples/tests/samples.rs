@@ -1,0 +1,87 @@
+//! Every sample is what it says it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use admin_cli::host::pamd::{Directive, parse};
+use otp_core::config::Config;
+use pam_login::options::Options;
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn without_comment_marks(text: &str) -> String {
+    let start = text.find("# [profile.strong]").unwrap();
+    let uncommented: Vec<&str> = text[start..]
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| !line.starts_with("Rules:"))
+        .collect();
+    format!("{}{}", &text[..start], uncommented.join("\n"))
+}
+
+#[test]
+fn the_configuration_shows_the_defaults() {
+    let text = fs::read_to_string(sample("otpgate.toml")).unwrap();
+    assert_eq!(
+        Config::parse(&text, Path::new("otpgate.toml")).unwrap(),
+        Config::default()
+    );
+    let all = Config::parse(&without_comment_marks(&text), Path::new("otpgate.toml")).unwrap();
+    assert_eq!((all.rules.len(), all.profiles.len()), (3, 1));
+}
+
+#[test]
+fn the_pam_lines_are_understood() {
+    let mut ours = 0;
+    for name in ["sshd", "sudo", "combined"] {
+        let text = fs::read_to_string(sample("pam.d").join(name)).unwrap();
+        for line in parse(&text) {
+            if let Directive::Module(module) = line.directive
+                && module.name().starts_with("pam_otpgate")
+            {
+                ours += 1;
+                Options::parse(module.options.iter().map(String::as_str)).unwrap();
+            }
+        }
+    }
+    assert_eq!(ours, 4);
+}
+
+#[test]
+fn sshd_takes_its_sample() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.expect("openssh-client is missing").success());
+    let output = Command::new("/usr/sbin/sshd")
+        .args(["-T", "-f"])
+        .arg(sample("sshd_config.d/otpgate.conf"))
+        .arg("-h")
+        .arg(&key)
+        .output()
+        .expect("openssh-server is missing");
+    let settings = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "usepam yes",
+        "kbdinteractiveauthentication yes",
+        "passwordauthentication no",
+        "authenticationmethods publickey,keyboard-interactive keyboard-interactive",
+    ] {
+        assert!(
+            settings.lines().any(|setting| setting == line),
+            "{line} is not in\n{settings}"
+        );
+    }
+}
