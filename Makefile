@@ -5,7 +5,7 @@ CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,CI,KEEP")
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all build demo test unit end-to-end lint memory soak clean help
+.PHONY: all build demo test unit end-to-end lint memory bench soak clean help
 
 all: build
 
@@ -15,6 +15,7 @@ help:
 	@echo "make test        every test"
 	@echo "make lint        formatting and clippy"
 	@echo "make memory      the FFI crate under Miri and AddressSanitizer"
+	@echo "make bench       what a login costs, beside pam_google_authenticator"
 	@echo "make soak        the kill and race tests for longer"
 
 build:
@@ -47,6 +48,12 @@ lint:
 
 memory:
 	packaging/check-memory.sh
+
+bench:
+	packaging/tools.sh test
+	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked -p tests --bins
+	@$(SUDO) $(TARGET)/release/bench
 
 soak:
 	packaging/tools.sh test

@@ -5,4 +5,4 @@ set -eu
 if ! cargo deny --version >/dev/null 2>&1; then
     cargo install --quiet --locked cargo-deny --version 0.20.2
 fi
-cargo deny --locked check licenses bans sources
+cargo deny --locked --log-level error check licenses bans sources

@@ -90,8 +90,11 @@ fn around(centre: MovingFactor, reach: u64) -> RangeInclusive<MovingFactor> {
 /// Where a code fits one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hits {
-    /// The highest position in the window, or right behind the candidate, that may be accepted.
+    /// The lowest position that may be accepted. The lowest, because the same digits may stand again a
+    /// few counters on: taking the highest would leave the device behind for as many presses.
     pub fresh: Option<MovingFactor>,
+    /// Whether there are more such positions.
+    pub several: bool,
     /// Whether it fits a position that is used up.
     pub used: bool,
 }
@@ -138,6 +141,19 @@ impl<'a> Device<'a> {
 
     /// Where the code fits the window, or the position right behind the candidate of the last attempt.
     pub fn hits(&self, code: &Code, now: UnixTime, reach: &Reach, work: &mut Work) -> Hits {
+        self.compare(self.acceptable(now, reach), code, work)
+    }
+
+    /// Where the code fits outside the window, within the resync range.
+    pub fn near_hits(&self, code: &Code, now: UnixTime, reach: &Reach, work: &mut Work) -> Hits {
+        self.compare(self.nearby(now, reach), code, work)
+    }
+
+    fn acceptable(
+        &self,
+        now: UnixTime,
+        reach: &Reach,
+    ) -> impl Iterator<Item = MovingFactor> + use<> {
         let window = reach.window(self.token, &self.state, now);
         let resync = reach.resync(self.token, &self.state, now);
         let follower = self
@@ -146,41 +162,38 @@ impl<'a> Device<'a> {
             .and_then(|candidate| candidate.checked_add(1));
         let follower =
             follower.filter(|follower| resync.contains(follower) && !window.contains(follower));
-        let positions = window.chain(follower);
-        let (mut fresh, mut any_fresh, mut used) = (0, Choice::from(0), Choice::from(0));
+        window.chain(follower)
+    }
+
+    fn nearby(&self, now: UnixTime, reach: &Reach) -> impl Iterator<Item = MovingFactor> + use<> {
+        let window = reach.window(self.token, &self.state, now);
+        let resync = reach.resync(self.token, &self.state, now);
+        resync.filter(move |position| !window.contains(position))
+    }
+
+    /// Compares at every position, in constant time and without early exit.
+    fn compare(
+        &self,
+        positions: impl Iterator<Item = MovingFactor>,
+        code: &Code,
+        work: &mut Work,
+    ) -> Hits {
+        let no = Choice::from(0);
+        let (mut first, mut any, mut several, mut used) = (0, no, no, no);
         for position in positions {
             let equal = self.equal_at(position, code, work);
             let may = Choice::from(u8::from(self.state.is_fresh(position)));
-            fresh.conditional_assign(&position, equal & may);
-            any_fresh |= equal & may;
+            let fresh = equal & may;
+            first.conditional_assign(&position, fresh & !any);
+            several |= fresh & any;
+            any |= fresh;
             used |= equal & !may;
         }
         Hits {
-            fresh: bool::from(any_fresh).then_some(fresh),
+            fresh: bool::from(any).then_some(first),
+            several: several.into(),
             used: used.into(),
         }
-    }
-
-    /// The highest fresh position outside the window, within the resync range, that the code fits.
-    pub fn near_hit(
-        &self,
-        code: &Code,
-        now: UnixTime,
-        reach: &Reach,
-        work: &mut Work,
-    ) -> Option<MovingFactor> {
-        let window = reach.window(self.token, &self.state, now);
-        let (mut found, mut any) = (0, Choice::from(0));
-        for position in reach.resync(self.token, &self.state, now) {
-            if window.contains(&position) {
-                continue;
-            }
-            let equal = self.equal_at(position, code, work);
-            let may = Choice::from(u8::from(self.state.is_fresh(position)));
-            found.conditional_assign(&position, equal & may);
-            any |= equal & may;
-        }
-        bool::from(any).then_some(found)
     }
 
     fn equal_at(&self, position: MovingFactor, code: &Code, work: &mut Work) -> Choice {
@@ -188,15 +201,51 @@ impl<'a> Device<'a> {
         self.generator.code(position).ct_eq(code)
     }
 
-    /// Uses up `position` and, when it lies outside the window, learns where the device stands.
-    pub fn accept(&mut self, position: MovingFactor, now: UnixTime, reach: &Reach) {
-        let in_window = reach
+    /// Uses up every position that the code fits and, when the first of them lies outside the window,
+    /// learns where the device stands. Returns whether it did.
+    pub fn accept(&mut self, hits: Hits, code: &Code, now: UnixTime, reach: &Reach) -> bool {
+        let Some(position) = hits.fresh else {
+            return false;
+        };
+        let resynchronised = !reach
             .window(self.token, &self.state, now)
             .contains(&position);
-        if let (Kind::Totp { period }, false) = (self.token.kind, in_window) {
+        if hits.several {
+            self.burn_all(
+                self.acceptable(now, reach)
+                    .filter(|other| *other != position),
+                code,
+            );
+        }
+        if let (Kind::Totp { period }, true) = (self.token.kind, resynchronised) {
             self.state.skew = skew_of(position, period.step(now)).unwrap_or(self.state.skew);
         }
         self.state.advance_past(position);
+        resynchronised
+    }
+
+    /// Uses up every position nearby that the code fits, and remembers the first as candidate.
+    pub fn remember(&mut self, hits: Hits, code: &Code, now: UnixTime, reach: &Reach) {
+        self.state.candidate = hits.fresh;
+        if let Some(position) = hits.fresh {
+            self.state.burn(position);
+        }
+        if hits.several {
+            self.burn_all(
+                self.nearby(now, reach)
+                    .filter(|other| Some(*other) != hits.fresh),
+                code,
+            );
+        }
+    }
+
+    fn burn_all(&mut self, positions: impl Iterator<Item = MovingFactor>, code: &Code) {
+        for position in positions {
+            let equal = self.equal_at(position, code, &mut Work::default());
+            if bool::from(equal) && self.state.is_fresh(position) {
+                self.state.burn(position);
+            }
+        }
     }
 
     /// Whether the lowest acceptable step lies further ahead than any skew explains: the clock was
@@ -279,7 +328,9 @@ mod tests {
     fn rfc_4226_7_4_near_hits_lie_outside_the_window_and_within_the_resync_range() {
         let near = |token: &Token, position| {
             let code = token.generator().code(position);
-            device(token).near_hit(&code, NOW, &Reach::default(), &mut Work::default())
+            device(token)
+                .near_hits(&code, NOW, &Reach::default(), &mut Work::default())
+                .fresh
         };
         let totp = totp_token("phone");
         let hits: Vec<_> = (STEP - 40..STEP + 40)
@@ -308,7 +359,9 @@ mod tests {
         let code = token.generator().code(STEP + 21);
         let device = Device::new(&token, skewed);
         assert_eq!(
-            device.near_hit(&code, NOW, &Reach::default(), &mut Work::default()),
+            device
+                .near_hits(&code, NOW, &Reach::default(), &mut Work::default())
+                .fresh,
             None
         );
     }
@@ -323,7 +376,10 @@ mod tests {
                 device(&token).hits(&code, NOW, &reach, &mut work),
                 Hits::default()
             );
-            assert_eq!(device(&token).near_hit(&code, NOW, &reach, &mut work), None);
+            assert_eq!(
+                device(&token).near_hits(&code, NOW, &reach, &mut work),
+                Hits::default()
+            );
             work.pad(&reach);
             assert_eq!(work.0, reach.usual_work(), "{}", token.id);
         }
@@ -345,7 +401,7 @@ mod tests {
             &mut Work::default(),
         );
         assert_eq!(hits.fresh, Some(u64::MAX));
-        device.accept(u64::MAX, UnixTime(u64::MAX), &Reach::default());
+        device.accept(hits, &code, UnixTime(u64::MAX), &Reach::default());
         assert_eq!(device.state.next, u64::MAX);
     }
 }

@@ -287,13 +287,8 @@ impl Judge<'_> {
         let mut proof = None;
         let mut spent = None;
         for (device, hits) in devices.iter_mut().zip(&hits) {
-            if let Some(position) = hits.fresh {
-                let resynchronised = device
-                    .state
-                    .candidate
-                    .and_then(|before| before.checked_add(1))
-                    == Some(position);
-                device.accept(position, now, reach);
+            if hits.fresh.is_some() {
+                let resynchronised = device.accept(*hits, code, now, reach);
                 proof.get_or_insert(Proof::Token {
                     id: device.token.id.clone(),
                     kind: device.token.kind,
@@ -336,10 +331,10 @@ impl Judge<'_> {
     fn remember_near_hits(&mut self, code: &Code, devices: &mut [Device<'_>]) -> Option<String> {
         let mut first = None;
         for device in devices {
-            let near = device.near_hit(code, self.now, &self.parameters.reach, &mut self.work);
-            device.state.candidate = near;
-            if let Some(position) = near {
-                device.state.burn(position);
+            let reach = &self.parameters.reach;
+            let hits = device.near_hits(code, self.now, reach, &mut self.work);
+            device.remember(hits, code, self.now, reach);
+            if hits.fresh.is_some() {
                 first.get_or_insert_with(|| device.token.id.clone());
             }
         }

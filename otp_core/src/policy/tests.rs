@@ -169,6 +169,24 @@ fn a_wrong_hotp_code_changes_nothing_but_the_throttle() {
 }
 
 #[test]
+fn equal_codes_within_the_look_ahead_open_once_and_leave_nobody_behind() {
+    // The secret of RFC 4226 appendix D makes the same code at these counters.
+    let (first, second) = (2386, 2394);
+    let mut token = hotp_token("phone");
+    token.secret = crate::secret::Secret::new(b"12345678901234567890".to_vec()).unwrap();
+    token.kind = Kind::Hotp { counter: first };
+    let mut scene = Scene::new(vec![token]);
+    assert_eq!(scene.code(0, first), scene.code(0, second));
+    scene.accepted_at(first);
+    assert_eq!(scene.refused_at(second), Refusal::Replayed);
+    for counter in first + 1..second {
+        scene.accepted_at(counter);
+    }
+    assert_eq!(scene.refused_at(second), Refusal::Replayed);
+    scene.accepted_at(second + 1);
+}
+
+#[test]
 fn rfc_4226_7_4_two_codes_in_a_row_resynchronise_hotp() {
     let mut scene = Scene::new(vec![hotp_token("phone")]);
     assert_eq!(scene.refused_at(60), out_of_window());
