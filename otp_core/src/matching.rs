@@ -388,20 +388,33 @@ mod tests {
     #[test]
     fn the_ends_of_the_number_line_are_walls() {
         let token = hotp_token("key");
-        let state = TokenState {
+        let lost = TokenState {
             next: u64::MAX,
             ..TokenState::new(token.serial, token.kind)
         };
-        let mut device = Device::new(&token, state);
         let code = token.generator().code(u64::MAX);
-        let hits = device.hits(
-            &code,
-            UnixTime(u64::MAX),
-            &Reach::default(),
-            &mut Work::default(),
+        let now = UnixTime(u64::MAX);
+        let hits =
+            Device::new(&token, lost).hits(&code, now, &Reach::default(), &mut Work::default());
+        assert_eq!(
+            (hits.fresh, hits.used),
+            (None, true),
+            "it could be replayed for ever"
         );
-        assert_eq!(hits.fresh, Some(u64::MAX));
-        device.accept(hits, &code, UnixTime(u64::MAX), &Reach::default());
-        assert_eq!(device.state.next, u64::MAX);
+        let last = TokenState {
+            next: u64::MAX - 1,
+            ..TokenState::new(token.serial, token.kind)
+        };
+        let mut device = Device::new(&token, last);
+        let code = token.generator().code(u64::MAX - 1);
+        let hits = device.hits(&code, now, &Reach::default(), &mut Work::default());
+        assert_eq!(hits.fresh, Some(u64::MAX - 1));
+        device.accept(hits, &code, now, &Reach::default());
+        assert_eq!(
+            device
+                .hits(&code, now, &Reach::default(), &mut Work::default())
+                .fresh,
+            None
+        );
     }
 }

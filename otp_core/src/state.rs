@@ -64,10 +64,11 @@ impl TokenState {
         }
     }
 
-    /// Whether a code at this position can be accepted at all.
+    /// Whether a code at this position can be accepted at all. Never at the last one: nothing lies behind
+    /// it, so it could not be used up; `next` stands there when nobody knows where the counter stood.
     #[must_use]
     pub fn is_fresh(&self, position: MovingFactor) -> bool {
-        position >= self.next && !self.burnt.contains(&position)
+        position >= self.next && position < MovingFactor::MAX && !self.burnt.contains(&position)
     }
 
     /// Uses up this position and all before it.

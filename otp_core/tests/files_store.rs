@@ -472,3 +472,33 @@ fn users_are_listed_by_their_names() {
         [UserName::from("alice")]
     );
 }
+
+#[test]
+fn damaged_decoys_refuse_at_once_and_init_makes_them_anew() {
+    let scene = enrolled();
+    let bob = UserName::from("bob");
+    let decoy = scene.store.lock(&bob).unwrap().account().user.clone();
+    for file in [decoy.clone(), format!("{decoy}.toml"), "key".into()] {
+        let path = scene.path.join("decoys").join(&file);
+        for damage in ["removed", "garbage"] {
+            if damage == "removed" {
+                fs::remove_file(&path).unwrap();
+            } else {
+                fs::write(&path, "garbage").unwrap();
+            }
+            let start = std::time::Instant::now();
+            let error = scene.store.lock(&bob).unwrap_err();
+            assert!(
+                error.to_string().contains("otpgate init"),
+                "{file} {damage}: {error}"
+            );
+            assert!(start.elapsed().as_secs() < 3, "{file} {damage}: waited");
+            init(&scene.path).unwrap();
+            assert!(
+                scene.store.lock(&bob).unwrap().is_decoy(),
+                "{file} {damage}"
+            );
+        }
+    }
+    assert!(scene.store.damaged_decoys().is_empty());
+}

@@ -207,21 +207,28 @@ impl Administration<'_> {
         }
     }
 
+    /// Makes the key and the decoys that are missing, and replaces what is damaged: nothing of anybody's
+    /// is in them.
     fn make_decoys(&self) -> Result<(), StoreError> {
         let directory = &self.store.decoys;
-        let random = |_| StoreError::new(&directory.path, Problem::Random);
-        if !directory.has(decoys::KEY_FILE)? {
+        let random = || StoreError::new(&directory.path, Problem::Random);
+        let key = directory.read(decoys::KEY_FILE, decoys::KEY_LENGTH);
+        if !matches!(key, Ok(Some(key)) if key.len() as u64 == decoys::KEY_LENGTH) {
             let mut key = [0; decoys::KEY_LENGTH as usize];
-            getrandom::fill(&mut key).map_err(|_| random(crate::secret::SecretError::Random))?;
+            getrandom::fill(&mut key).map_err(|_| random())?;
             drop(write_temporary(directory, &key)?);
             rename_temporary(directory, decoys::KEY_FILE)?;
         }
         for number in 0..decoys::COUNT {
             let name = decoys::name(number);
-            if directory.has(&name)? && directory.has(&account_file(&name))? {
+            if self
+                .store
+                .lock_decoy(&name, Instant::now() + lock::DEADLINE)
+                .is_ok()
+            {
                 continue;
             }
-            let account = decoys::account(number).map_err(random)?;
+            let account = decoys::account(number).map_err(|_| random())?;
             let mut state = State::new(&account);
             write_pair(directory, directory, &name, &account, &mut state)?;
         }

@@ -80,6 +80,9 @@ pub enum Problem {
     NotUtf8,
     /// The kernel gave no random bytes.
     Random,
+    /// A decoy is missing or damaged, so that users who are not enrolled cannot be refused at the usual
+    /// cost.
+    Decoy(Box<Problem>),
     /// An administrative change was refused by what it was given.
     Refused(String),
 }
@@ -160,6 +163,7 @@ impl StoreError {
                 "add a device with another name, or replace this one with --force"
             }
             Problem::NotEnrolled => "run `otpgate enroll USER`",
+            Problem::Decoy(_) => "run `otpgate init`, which makes the decoys anew",
             Problem::Random => "check /dev/urandom",
             Problem::Refused(_) => "",
         }
@@ -205,6 +209,7 @@ impl fmt::Display for Problem {
             Self::NotEnrolled => f.write_str("is not enrolled"),
             Self::NotUtf8 => f.write_str("damaged: not UTF-8"),
             Self::Random => f.write_str("the kernel gave no random bytes"),
+            Self::Decoy(problem) => write!(f, "a decoy: {problem}"),
             Self::Refused(why) => f.write_str(why),
         }
     }

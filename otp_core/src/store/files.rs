@@ -169,7 +169,8 @@ impl FilesStore {
         let file = account_file(place.name);
         let text = match place.accounts.read(&file, account::LARGEST_FILE)? {
             Some(text) => text,
-            None if current.state.pending => return Ok(None),
+            // Removed meanwhile. A decoy is never removed, only made half by an interrupted `init`.
+            None if current.state.pending && !place.decoy => return Ok(None),
             None => {
                 return Err(StoreError::new(
                     &place.accounts.join(&file),
@@ -190,6 +191,49 @@ impl FilesStore {
             account,
             current,
         }))
+    }
+
+    /// Locks a decoy. One that is not whole is an error at once: nobody is about to bring it back.
+    pub(super) fn lock_decoy(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<FileRecord, StoreError> {
+        let directory = &self.decoys;
+        let place = Place {
+            accounts: directory,
+            state: directory,
+            name,
+            decoy: true,
+        };
+        let of_a_decoy = |problem| Problem::Decoy(Box::new(problem));
+        match self.try_lock(&place, deadline) {
+            Ok(Some(record)) => Ok(record),
+            Ok(None) => Err(StoreError::new(
+                &directory.join(name),
+                of_a_decoy(Problem::StateMissing),
+            )),
+            Err(StoreError {
+                path,
+                problem: Problem::Busy,
+            }) => Err(StoreError {
+                path,
+                problem: Problem::Busy,
+            }),
+            Err(StoreError { path, problem }) => Err(StoreError {
+                path,
+                problem: of_a_decoy(problem),
+            }),
+        }
+    }
+
+    /// The decoys that are missing or damaged.
+    #[must_use]
+    pub fn damaged_decoys(&self) -> Vec<StoreError> {
+        let lock = |number| self.lock_decoy(&decoys::name(number), Instant::now() + lock::DEADLINE);
+        (0..decoys::COUNT)
+            .filter_map(|number| lock(number).err())
+            .collect()
     }
 
     /// Whether the locked descriptor is still what the path leads to.
@@ -244,28 +288,17 @@ impl Store for FilesStore {
         // Chosen for everybody, for the sake of the same calls in the same order.
         let decoy = decoys::choose(&self.decoys, user)?;
         loop {
-            let place = match self.presence(user)? {
-                Presence::Enrolled => Place {
-                    accounts: &self.accounts,
-                    state: &self.state,
-                    name: user.file_name(),
-                    decoy: false,
-                },
-                Presence::NotEnrolled => Place {
-                    accounts: &self.decoys,
-                    state: &self.decoys,
-                    name: &decoy,
-                    decoy: true,
-                },
+            if self.presence(user)? == Presence::NotEnrolled {
+                return self.lock_decoy(&decoy, deadline);
+            }
+            let place = Place {
+                accounts: &self.accounts,
+                state: &self.state,
+                name: user.file_name(),
+                decoy: false,
             };
             if let Some(record) = self.try_lock(&place, deadline)? {
                 return Ok(record);
-            }
-            if place.decoy && !self.decoys.has(&decoy)? {
-                return Err(StoreError::new(
-                    &self.decoys.join(&decoy),
-                    Problem::NotInitialised,
-                ));
             }
             if Instant::now() >= deadline {
                 return Err(StoreError::new(
