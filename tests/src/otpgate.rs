@@ -58,6 +58,18 @@ impl<'a> Otpgate<'a> {
         format!("auth required {} {options}", self.module.display())
     }
 
+    /// Puts the module where libpam finds it, as a package would.
+    pub fn install_module(&self) {
+        self.sandbox.install_module(&self.module, "pam_otpgate.so");
+    }
+
+    /// The command, with the sandbox's configuration, to be run in a test's own way.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.command);
+        command.args(["--config", CONFIG]);
+        command
+    }
+
     /// Enrols `user`; `arguments` are more arguments, such as `--hotp`.
     pub fn enroll(&self, user: &str, arguments: &[&str]) -> Enrolment {
         let fixed = ["enroll", user, "--no-confirm", "--qr", "none", "--json"];
@@ -89,8 +101,8 @@ impl<'a> Otpgate<'a> {
 
     /// Runs the command with the sandbox's configuration.
     pub fn run(&self, arguments: &[&str]) -> Finished {
-        let mut command = Command::new(&self.command);
-        command.args(["--config", CONFIG]).args(arguments);
+        let mut command = self.command();
+        command.args(arguments);
         processes::run(&mut command, &self.sandbox.scratch())
     }
 

@@ -72,6 +72,17 @@ impl Sandbox {
         }
     }
 
+    /// Puts a PAM module where libpam finds it by its name alone.
+    ///
+    /// # Panics
+    /// When libpam's module directory is not where Debian has it.
+    pub fn install_module(&self, module: &Path, name: &str) {
+        let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
+        let directory = format!("/usr/lib/{multiarch}/security");
+        mounts::room_for_new_entries(&directory);
+        fs::copy(module, Path::new(&directory).join(name)).unwrap();
+    }
+
     /// What PAM modules and sshd told syslog.
     pub fn syslog(&self) -> &Syslog {
         &self.syslog

@@ -100,14 +100,14 @@ pub(super) fn private_dev() {
 /// Makes `path` writable without touching the disk: what was there is bound in again, what is
 /// made there later (`/var/lib/otpgate`) vanishes. A real `otpgate` beneath is hidden.
 pub(super) fn room_for_new_entries(path: &str) {
-    let real = PathBuf::from(format!("{STAGE}/real"));
+    let real = PathBuf::from(format!("{STAGE}/real{}", path.replace('/', "-")));
     directory(&real, 0o755);
     bind(path, &real);
     tmpfs(path);
     for entry in fs::read_dir(&real).unwrap().map(Result::unwrap) {
         let target = Path::new(path).join(entry.file_name());
         let kind = entry.file_type().unwrap();
-        if entry.file_name() == "otpgate" {
+        if entry.file_name().to_string_lossy().contains("otpgate") {
             continue;
         } else if kind.is_dir() {
             directory(&target, 0o755);
