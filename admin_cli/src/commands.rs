@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod check;
+mod check_store;
 mod code;
 mod enroll;
 mod generate;
@@ -21,7 +22,7 @@ mod verify;
 use std::path::Path;
 
 use otp_core::config::{Config, DEFAULT_PATH};
-use otp_core::store::{FilesStore, StoreError};
+use otp_core::store::FilesStore;
 use otp_core::user_name::UserName;
 
 use crate::cli::{Cli, Command};
@@ -130,9 +131,4 @@ fn choose_device<'a>(
             names()
         )),
     }
-}
-
-/// Whether the error is that there is no store yet.
-fn is_uninitialised(error: &StoreError) -> bool {
-    matches!(error.problem, otp_core::store::Problem::NotInitialised)
 }

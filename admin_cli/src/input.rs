@@ -43,7 +43,9 @@ pub fn ask(question: &str) -> Result<Option<Zeroizing<String>>, CliError> {
     let mut line = Zeroizing::new(String::with_capacity(512));
     let length = io::stdin().lock().take(4096).read_line(&mut line);
     let length = length.map_err(|error| {
-        CliError::new(format!("cannot read an answer from standard input: {error}"))
+        CliError::new(format!(
+            "cannot read an answer from standard input: {error}"
+        ))
     })?;
     if length == 0 && !question.is_empty() {
         // What is said next begins a line of its own.

@@ -49,7 +49,8 @@ fn refuse_impossible(context: &Context<'_>, arguments: &Enroll) -> Result<(), Cl
         ));
     }
     let is_file_name = |name: &String| {
-        !name.is_empty() && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+        !name.is_empty()
+            && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
     };
     if !arguments.service.iter().all(is_file_name) {
         return Err(CliError::new(
@@ -89,7 +90,15 @@ fn prove_and_save(
     };
     let stored = hash_all(&codes)?;
     let user = user_name(&arguments.user);
-    save(store, &user, enrolled, arguments.force, token, state, stored)?;
+    save(
+        store,
+        &user,
+        enrolled,
+        arguments.force,
+        token,
+        state,
+        stored,
+    )?;
     Ok(codes)
 }
 
@@ -163,7 +172,7 @@ fn new_token(config: &Config, arguments: &Enroll) -> Result<Token, CliError> {
     let issuer = issuer.unwrap_or(host);
     let label_is = match &arguments.label {
         Some(_) => "--label: a label",
-        None => "USER@HOST does not do as a label, so add one with --label: it",
+        None => "USER@HOST does not do as a label; add another with --label, which",
     };
     for (what, text) in [(label_is, &label), ("--issuer: an issuer", &issuer)] {
         otp_core::account::check_text(what, text).map_err(CliError::new)?;

@@ -20,7 +20,8 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<u8, CliError> {
 pub(super) fn man(out: Option<&Path>) -> Result<u8, CliError> {
     let Some(directory) = out else {
         let mut page = Vec::new();
-        Man::new(Cli::command()).render(&mut page)?;
+        // As `generate_to` does: there is no page otpgate-help(1) to refer to.
+        Man::new(Cli::command().disable_help_subcommand(true)).render(&mut page)?;
         output::print(&String::from_utf8_lossy(&page))?;
         return Ok(OK);
     };

@@ -20,7 +20,10 @@ pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
                 let json = serde_json::json!({
                     "user": name::typed(&user), "enabled": account.enabled, "devices": devices(account),
                 });
-                (json, format!("{:<24} {}", name::shown(&user), summary(account)))
+                (
+                    json,
+                    format!("{:<24} {}", name::shown(&user), summary(account)),
+                )
             }
             Err(error) => {
                 status = crate::error::NO;

@@ -21,7 +21,10 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
     let user = user_name(&arguments.user);
     let record = store.lock_enrolled(&user)?;
     let (account, state) = (record.account(), record.state());
-    context.print(&as_json(&user, account, state), &as_text(&user, account, state))?;
+    context.print(
+        &as_json(&user, account, state),
+        &as_text(&user, account, state),
+    )?;
     Ok(OK)
 }
 
@@ -163,9 +166,12 @@ fn throttle_text(throttle: &Throttle) -> Option<String> {
         return None;
     }
     let now = SystemClock.now();
+    let count = match throttle.failures() {
+        1 => "1 failure counts".to_owned(),
+        failures => format!("{failures} failures count"),
+    };
     let mut text = format!(
-        "{} failures count, {} of them from unknown addresses",
-        throttle.failures(),
+        "{count}, {} from unknown addresses",
         throttle.foreign.failures
     );
     let buckets = throttle

@@ -52,6 +52,11 @@ pub(super) fn run(context: &Context<'_>, arguments: &TestLogin) -> Result<u8, Cl
 
 fn explain(part: &str, error: &PamError, service: &str, user: &str) -> String {
     let why = match error.code {
+        // Some modules answer AUTH_ERR when they could not ask.
+        _ if error.conversation.is_some() => {
+            "There was no answer to a question, so nothing was tested. From a pipe, give one line an answer."
+                .into()
+        }
         ReturnCode::AUTH_ERR => format!(
             "The password or the code was wrong, or the code did not count. The log says which \
              (grep otpgate: in auth.log or the journal), and `otpgate show {user}` whether {user} is \

@@ -1,0 +1,157 @@
+//! The part of `otpgate check` that looks at the configuration file and the state directory.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use otp_core::config::ConfigError;
+use otp_core::store::{FilesStore, Problem, Store as _, StoreError};
+use otp_core::user_name::UserName;
+
+use super::name;
+use crate::host::finding::Finding;
+
+/// After so many damaged users the rest is counted, not listed.
+const MOST_LISTED: usize = 50;
+
+/// Why the configuration is not taken.
+pub(super) fn configuration_finding(error: &ConfigError) -> Finding {
+    match error {
+        ConfigError::File(error) => foundation_finding("configuration", error, "0644"),
+        ConfigError::Text {
+            path,
+            line,
+            problem,
+        } => Finding::error(
+            "configuration",
+            format!("{}:{line}", path.display()),
+            format!("{problem}. Every login is refused."),
+            "correct the line; `otpgate check` tells when it is right",
+        ),
+    }
+}
+
+/// Reads the store as logins would.
+pub(super) fn check_store(state_dir: &Path) -> Vec<Finding> {
+    let store = match FilesStore::open(state_dir) {
+        Ok(store) => store,
+        Err(error) => return vec![foundation_finding("store", &error, "0700")],
+    };
+    let mut findings = Vec::from_iter(check_decoys(&store));
+    findings.extend(check_users(&store));
+    findings.extend(check_file_system(state_dir));
+    findings
+}
+
+/// About a file or a directory without which nobody is let in.
+fn foundation_finding(code: &'static str, error: &StoreError, mode: &str) -> Finding {
+    let place = error.path.display().to_string();
+    let refused = format!("{}. Every login is refused.", error.problem);
+    let (meaning, cure) = match &error.problem {
+        Problem::NotInitialised => (refused, "otpgate init".to_owned()),
+        Problem::Owner { expected, .. } => (refused, format!("chown {expected} {place}")),
+        Problem::Mode { .. } => (refused, format!("chmod {mode} {place}")),
+        Problem::Io { error: cause, .. } if cause.kind() == ErrorKind::PermissionDenied => (
+            format!("{}, so it was not checked.", error.problem),
+            "run `otpgate check` as root".to_owned(),
+        ),
+        _ => (
+            refused,
+            format!("put back what belongs there, owned by root, with mode {mode}"),
+        ),
+    };
+    Finding::error(code, place, meaning, cure)
+}
+
+/// Looks somebody up who cannot be enrolled, which takes the key of the decoys, then tries each decoy.
+fn check_decoys(store: &FilesStore) -> Option<Finding> {
+    let nobody = store.lock(&UserName::new(b"")).map(drop).err();
+    let mut damaged = nobody.into_iter().chain(store.damaged_decoys());
+    // A login that is under way is no damage.
+    let error = damaged.find(|error| !matches!(error.problem, Problem::Busy))?;
+    let meaning = format!(
+        "{}. It is needed to treat everybody alike, so logins are refused.",
+        error.problem
+    );
+    let place = error.path.display().to_string();
+    Some(Finding::error("store", place, meaning, "otpgate init"))
+}
+
+fn check_users(store: &FilesStore) -> Vec<Finding> {
+    let users = match store.users() {
+        Ok(users) => users,
+        Err(error) => return vec![foundation_finding("store", &error, "0700")],
+    };
+    let decoys = store.path().join("decoys");
+    let enrolled = users.filter_map(|user| Some((store.lock_enrolled(&user).err()?, user)));
+    let mut damaged = enrolled
+        .chain(lone_states(store))
+        // Nobody's own file; `check_decoys` speaks of it.
+        .filter(|(error, _)| !error.path.starts_with(&decoys))
+        .map(|(error, user)| user_finding(store, &error, &user));
+    let mut findings: Vec<Finding> = damaged.by_ref().take(MOST_LISTED).collect();
+    let unlisted = damaged.count();
+    if unlisted > 0 {
+        findings.push(Finding::error(
+            "user-files",
+            store.path().display().to_string(),
+            format!("{unlisted} more users have damaged files."),
+            "otpgate list | grep DAMAGED",
+        ));
+    }
+    findings
+}
+
+/// States whose account is gone, for which nobody stands in the list of users.
+fn lone_states(store: &FilesStore) -> impl Iterator<Item = (StoreError, UserName)> {
+    let entries = std::fs::read_dir(store.path().join("state"));
+    entries.into_iter().flatten().filter_map(|entry| {
+        let user = UserName::from_file_name(entry.ok()?.file_name().to_str()?)?;
+        // With both files there it has no more to say.
+        Some((store.is_enrolled(&user).err()?, user))
+    })
+}
+
+fn user_finding(store: &FilesStore, error: &StoreError, user: &UserName) -> Finding {
+    let (name, place) = (name::quoted(user), error.path.display().to_string());
+    let overgrown_state = matches!(error.problem, Problem::Size { .. })
+        && error.path.starts_with(store.path().join("state"));
+    let cure = match error.problem {
+        _ if error.is_repairable() || overgrown_state => format!("otpgate repair {name}"),
+        Problem::Busy => format!("fuser -v {place}    # says which process holds it"),
+        Problem::Io { .. } => "dmesg    # says what is wrong with the disk".to_owned(),
+        _ => format!(
+            "restore the file from a backup, or: otpgate remove {name} --force && otpgate enroll {name}"
+        ),
+    };
+    let meaning = format!("{}. {} is refused.", error.problem, name::shown(user));
+    Finding::error("user-files", place, meaning, cure)
+}
+
+/// The promise that a login needs no free space holds where a file is overwritten in place.
+fn check_file_system(state_dir: &Path) -> Option<Finding> {
+    // Magic numbers from statfs(2).
+    const COPY_ON_WRITE: [(u64, &str); 6] = [
+        (0x9123_683e, "btrfs"),
+        (0x2fc1_2fc1, "ZFS"),
+        (0x794c_7630, "overlayfs"),
+        (0x6969, "NFS"),
+        (0xca45_1a4e, "bcachefs"),
+        (0x0102_1994, "tmpfs"),
+    ];
+    let stat = rustix::fs::statfs(state_dir).ok()?;
+    let kind = u64::try_from(stat.f_type).ok()? & 0xffff_ffff;
+    let (_, name) = COPY_ON_WRITE.iter().find(|(magic, _)| *magic == kind)?;
+    let meaning = match *name {
+        "tmpfs" => "The state directory is in memory (tmpfs): a restart forgets who is enrolled.".to_owned(),
+        "NFS" => "The state directory is on NFS: locks and durability depend on the server, and a login waits for it.".to_owned(),
+        name => format!("{name} writes to free space even when a file is overwritten: on a full disk logins are refused."),
+    };
+    let cure =
+        "move state_dir to ext4 or xfs, or make sure that the disk never fills up".to_owned();
+    Some(Finding::warning(
+        "file-system",
+        state_dir.display().to_string(),
+        meaning,
+        cure,
+    ))
+}
