@@ -457,7 +457,10 @@ fn a_store_that_others_may_enter_is_not_opened() {
     let scene = enrolled();
     fs::set_permissions(&scene.path, fs::Permissions::from_mode(0o755)).unwrap();
     let error = FilesStore::open(&scene.path).unwrap_err();
-    assert!(matches!(error.problem, Problem::Mode { .. }), "{error}");
+    assert!(
+        matches!(error.problem.itself(), Problem::Mode { .. }),
+        "{error}"
+    );
     let missing = FilesStore::open(&scene.path.join("missing")).unwrap_err();
     assert!(missing.to_string().contains("otpgate init"), "{missing}");
 }

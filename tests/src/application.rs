@@ -134,8 +134,7 @@ impl Running {
         if self.output.buffer().is_empty() {
             let timeout = Timespec::try_from(DEADLINE).unwrap();
             let mut readable = [PollFd::new(self.output.get_ref(), PollFlags::IN)];
-            let ready =
-                rustix::io::retry_on_intr(|| poll(&mut readable, Some(&timeout))).unwrap();
+            let ready = rustix::io::retry_on_intr(|| poll(&mut readable, Some(&timeout))).unwrap();
             assert_eq!(ready, 1, "the login hangs");
         }
         let mut line = String::new();

@@ -10,6 +10,7 @@ pub mod application;
 pub mod built;
 pub mod clients;
 pub mod clock;
+pub mod figures;
 pub mod google_authenticator;
 pub mod installation;
 pub mod module;

@@ -40,7 +40,11 @@ pub fn killed_at(command: &Command, call: &Call) -> Command {
     let (name, when) = (&call.name, call.occurrence);
     let trace = format!("trace={name}");
     let inject = format!("inject={name}:signal=SIGKILL:when={when}");
-    traced(command, Path::new("/dev/null"), &["-e", &trace, "-e", &inject])
+    traced(
+        command,
+        Path::new("/dev/null"),
+        &["-e", &trace, "-e", &inject],
+    )
 }
 
 /// What strace wrote of a process with one thread.
@@ -48,9 +52,8 @@ pub fn killed_at(command: &Command, call: &Call) -> Command {
 /// # Panics
 /// When strace is missing or wrote nothing.
 pub fn read(output: &Path) -> Vec<Call> {
-    let text = fs::read_to_string(output).unwrap_or_else(|error| {
-        panic!("{}: {error}; is strace installed?", output.display())
-    });
+    let text = fs::read_to_string(output)
+        .unwrap_or_else(|error| panic!("{}: {error}; is strace installed?", output.display()));
     let mut seen = HashMap::new();
     // `PID  call(arguments) = result`; signals and exits are `PID  --- ...` and `PID  +++ ...`.
     let lines = text.lines().filter_map(|line| {

@@ -1,11 +1,12 @@
 //! Promise 1: one code, one login; and nobody is disturbed by anybody.
 //!
-//! Sixteen processes hold their answers in hand and are let go at one instant, fifty times. Each test
-//! fails when flock is taken out of the product.
+//! Sixteen processes hold their answers in hand and are let go at one instant, fifty times. The
+//! first three tests fail when flock is taken out of the product; the others would fail with a lock
+//! that all users share and nobody waits for (pam_oath).
 
-use std::io::{self, Write};
 use tests::application::{Barrier, Login, Report, Running};
 use tests::clock::Clock;
+use tests::figures;
 use tests::installation::Installation;
 use tests::oath;
 
@@ -99,8 +100,9 @@ fn a_flood_for_others_disturbs_nobody() {
 /// Sums up what all rounds opened, and prints it past libtest's capture.
 fn rounds(name: &str, race: impl FnMut(u64) -> u64) -> u64 {
     let opened: u64 = (0..ROUNDS).map(race).sum();
-    let note = format!("{name}: {ROUNDS} rounds of {PROCESSES} processes, {opened} logins\n");
-    io::stderr().write_all(note.as_bytes()).unwrap();
+    figures::print(&format!(
+        "{name}: {ROUNDS} rounds of {PROCESSES} processes, {opened} logins"
+    ));
     opened
 }
 

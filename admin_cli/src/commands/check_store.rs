@@ -46,7 +46,7 @@ pub(super) fn check_store(state_dir: &Path) -> Vec<Finding> {
 fn foundation_finding(code: &'static str, error: &StoreError, mode: &str) -> Finding {
     let place = error.path.display().to_string();
     let refused = format!("{}. Every login is refused.", error.problem);
-    let (meaning, cure) = match &error.problem {
+    let (meaning, cure) = match error.problem.itself() {
         Problem::NotInitialised => (refused, "otpgate init".to_owned()),
         Problem::Owner { expected, .. } => (refused, format!("chown {expected} {place}")),
         Problem::Mode { .. } => (refused, format!("chmod {mode} {place}")),
@@ -84,10 +84,9 @@ fn check_users(store: &FilesStore) -> Vec<Finding> {
     let decoys = store.path().join("decoys");
     let enrolled = users.filter_map(|user| Some((store.lock_enrolled(&user).err()?, user)));
     let mut damaged = enrolled
-        .chain(lone_states(store))
         // Nobody's own file; `check_decoys` speaks of it.
         .filter(|(error, _)| !error.path.starts_with(&decoys))
-        .map(|(error, user)| user_finding(store, &error, &user));
+        .map(|(error, user)| user_finding(&error, &user));
     let mut findings: Vec<Finding> = damaged.by_ref().take(MOST_LISTED).collect();
     let unlisted = damaged.count();
     if unlisted > 0 {
@@ -101,22 +100,10 @@ fn check_users(store: &FilesStore) -> Vec<Finding> {
     findings
 }
 
-/// States whose account is gone, for which nobody stands in the list of users.
-fn lone_states(store: &FilesStore) -> impl Iterator<Item = (StoreError, UserName)> {
-    let entries = std::fs::read_dir(store.path().join("state"));
-    entries.into_iter().flatten().filter_map(|entry| {
-        let user = UserName::from_file_name(entry.ok()?.file_name().to_str()?)?;
-        // With both files there it has no more to say.
-        Some((store.is_enrolled(&user).err()?, user))
-    })
-}
-
-fn user_finding(store: &FilesStore, error: &StoreError, user: &UserName) -> Finding {
+fn user_finding(error: &StoreError, user: &UserName) -> Finding {
     let (name, place) = (name::quoted(user), error.path.display().to_string());
-    let overgrown_state = matches!(error.problem, Problem::Size { .. })
-        && error.path.starts_with(store.path().join("state"));
     let cure = match error.problem {
-        _ if error.is_repairable() || overgrown_state => format!("otpgate repair {name}"),
+        _ if error.is_repairable() => format!("otpgate repair {name}"),
         Problem::Busy => format!("fuser -v {place}    # says which process holds it"),
         Problem::Io { .. } => "dmesg    # says what is wrong with the disk".to_owned(),
         _ => format!(

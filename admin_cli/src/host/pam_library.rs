@@ -93,6 +93,15 @@ impl Library {
         }
     }
 
+    /// The directory that administrators write into, for findings about all of it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let first = self.directories.first();
+        first
+            .map(|directory| directory.display().to_string())
+            .unwrap_or_default()
+    }
+
     /// Whether any of the directories exists; if none does, libpam reads `/etc/pam.conf`.
     #[must_use]
     pub fn exists(&self) -> bool {

@@ -105,7 +105,7 @@ pub fn auth_options(library: &Library, service: &str) -> Vec<String> {
 #[must_use]
 pub fn check(library: &Library, context: &Context<'_>) -> Vec<Finding> {
     if !library.exists() {
-        return vec![no_directory()];
+        return vec![no_directory(&library.place())];
     }
     let mut findings = shared_files(library);
     let mut used = false;
@@ -117,24 +117,24 @@ pub fn check(library: &Library, context: &Context<'_>) -> Vec<Finding> {
         }
     }
     if !used {
-        findings.push(unused());
+        findings.push(unused(&library.place()));
     }
     findings
 }
 
-fn no_directory() -> Finding {
+fn no_directory(place: &str) -> Finding {
     Finding::error(
         "pam-no-directory",
-        "/etc/pam.d",
+        place,
         "There is no pam.d directory, so libpam reads /etc/pam.conf, which otpgate does not judge.",
         "mkdir -m 0755 /etc/pam.d    # and one file in it for each service of /etc/pam.conf",
     )
 }
 
-fn unused() -> Finding {
+fn unused(place: &str) -> Finding {
     Finding::warning(
         "pam-unused",
-        "/etc/pam.d",
+        place,
         format!("No service uses {OUR_MODULE}: nobody is asked for a code."),
         "otpgate setup sshd",
     )

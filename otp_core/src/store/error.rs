@@ -80,6 +80,10 @@ pub enum Problem {
     NotUtf8,
     /// The kernel gave no random bytes.
     Random,
+    /// The configuration file must not be trusted.
+    Configuration(Box<Problem>),
+    /// A directory of the store must not be trusted.
+    Directory(Box<Problem>),
     /// A decoy is missing or damaged, so that users who are not enrolled cannot be refused at the usual
     /// cost.
     Decoy(Box<Problem>),
@@ -112,6 +116,15 @@ impl StoreError {
             },
         };
         Self::new(path, problem)
+    }
+
+    /// The same problem, of something that is no user's file.
+    #[must_use]
+    pub fn of(self, what: impl FnOnce(Box<Problem>) -> Problem) -> Self {
+        Self {
+            path: self.path,
+            problem: what(Box::new(self.problem)),
+        }
     }
 
     /// Whether `otpgate repair USER` can do something about it.
@@ -163,9 +176,26 @@ impl StoreError {
                 "add a device with another name, or replace this one with --force"
             }
             Problem::NotEnrolled => "run `otpgate enroll USER`",
+            Problem::Configuration(_) => {
+                "make it a file of root's that nobody else may write: chown root, chmod 644"
+            }
+            Problem::Directory(_) => "give it to root alone: chown root, chmod 700",
             Problem::Decoy(_) => "run `otpgate init`, which makes the decoys anew",
             Problem::Random => "check /dev/urandom",
             Problem::Refused(_) => "",
+        }
+    }
+}
+
+impl Problem {
+    /// What is wrong, whatever it is wrong with.
+    #[must_use]
+    pub fn itself(&self) -> &Self {
+        match self {
+            Self::Configuration(problem) | Self::Directory(problem) | Self::Decoy(problem) => {
+                problem
+            }
+            problem => problem,
         }
     }
 }
@@ -209,6 +239,7 @@ impl fmt::Display for Problem {
             Self::NotEnrolled => f.write_str("is not enrolled"),
             Self::NotUtf8 => f.write_str("damaged: not UTF-8"),
             Self::Random => f.write_str("the kernel gave no random bytes"),
+            Self::Configuration(problem) | Self::Directory(problem) => problem.fmt(f),
             Self::Decoy(problem) => write!(f, "a decoy: {problem}"),
             Self::Refused(why) => f.write_str(why),
         }

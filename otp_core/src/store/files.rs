@@ -31,6 +31,12 @@ pub(super) const ACCOUNTS: &str = "accounts";
 pub(super) const STATE: &str = "state";
 pub(super) const DECOYS: &str = "decoys";
 
+fn names_in(directory: &Directory) -> Result<impl Iterator<Item = String> + use<>, StoreError> {
+    let entries = rustix::fs::Dir::read_from(&directory.fd)
+        .map_err(|error| StoreError::io(&directory.path, "list", error))?;
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned())))
+}
+
 pub(super) fn account_file(user: &str) -> String {
     format!("{user}.toml")
 }
@@ -72,18 +78,20 @@ impl FilesStore {
         &self.root.path
     }
 
-    /// The names of all users with an account, in the order of the directory.
+    /// The names of all users, in the order of the directory: those with an account, then those of whom
+    /// only a state is left that should have one.
     ///
     /// # Errors
-    /// [`StoreError`] when the directory cannot be read.
+    /// [`StoreError`] when the directories cannot be read.
     pub fn users(&self) -> Result<impl Iterator<Item = UserName>, StoreError> {
-        let read = rustix::fs::Dir::read_from(&self.accounts.fd);
-        let entries = read.map_err(|error| StoreError::io(&self.accounts.path, "list", error))?;
-        Ok(entries.filter_map(|entry| {
-            let entry = entry.ok()?;
-            let name = entry.file_name().to_str().ok()?.strip_suffix(".toml")?;
-            UserName::from_file_name(name)
-        }))
+        let with_account = names_in(&self.accounts)?
+            .filter_map(|name| UserName::from_file_name(name.strip_suffix(".toml")?));
+        let of_states = names_in(&self.state)?.filter_map(|name| UserName::from_file_name(&name));
+        let lone = of_states.filter(|user| {
+            let account = self.accounts.has(&account_file(user.file_name()));
+            matches!(account, Ok(false)) && self.is_enrolled(user).is_err()
+        });
+        Ok(with_account.chain(lone))
     }
 
     /// The user's own record, locked.
@@ -151,9 +159,21 @@ impl FilesStore {
         deadline: Instant,
     ) -> Result<Option<FileRecord>, StoreError> {
         let path = || place.state.join(place.name);
+        // A state that has grown is as damaged as one that has shrunk.
+        let damaged = |error| match error {
+            StoreError {
+                path,
+                problem: Problem::Size { .. },
+            } => StoreError {
+                path,
+                problem: Problem::DamagedState,
+            },
+            error => error,
+        };
         let Some((fd, _)) = place
             .state
-            .open_file(place.name, OFlags::RDWR, slots::FILE as u64)?
+            .open_file(place.name, OFlags::RDWR, slots::FILE as u64)
+            .map_err(damaged)?
         else {
             return Ok(None);
         };

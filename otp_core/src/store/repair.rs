@@ -46,11 +46,6 @@ impl Administration<'_> {
             Ok(_) if fixed => return Ok(Repaired::Permissions),
             Ok(_) => return Ok(Repaired::Healthy),
             Err(error) if error.is_repairable() => {}
-            // A truncated or overgrown state file is as lost as a damaged one.
-            Err(StoreError {
-                problem: Problem::Size { .. },
-                path,
-            }) if path == store.state.join(name) => {}
             Err(error) => return Err(error),
         }
         let text = store

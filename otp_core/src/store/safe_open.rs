@@ -54,8 +54,9 @@ impl Directory {
                 error => StoreError::io(&path, "open", error),
             })?;
         let stat = rustix::fs::fstat(&fd).map_err(|error| StoreError::io(&path, "stat", error))?;
-        check_owner(&stat, &|| path.clone())?;
-        check_mode(&stat, GROUP_AND_OTHERS, &|| path.clone())?;
+        check_owner(&stat, &|| path.clone())
+            .and_then(|()| check_mode(&stat, GROUP_AND_OTHERS, &|| path.clone()))
+            .map_err(|error| error.of(Problem::Directory))?;
         Ok(Self { fd, path })
     }
 
@@ -113,15 +114,25 @@ impl Directory {
 /// # Errors
 /// All that [`inspect`] finds, a failing open or read, and text that is not UTF-8.
 pub fn read_configuration(path: &Path, most: u64) -> Result<Option<String>, StoreError> {
+    let bytes =
+        read_configuration_bytes(path, most).map_err(|error| error.of(Problem::Configuration))?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| StoreError::new(path, Problem::Configuration(Box::new(Problem::NotUtf8))))?;
+    Ok(Some(text.to_owned()))
+}
+
+fn read_configuration_bytes(
+    path: &Path,
+    most: u64,
+) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     let fd = match rustix::fs::open(path, ALWAYS | OFlags::RDONLY, Mode::empty()) {
         Ok(fd) => fd,
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(StoreError::io(path, "open", error)),
     };
     let stat = inspect(&fd, WRITE_FOR_OTHERS, most, &|| path.to_owned())?;
-    let bytes = read_whole(&fd, &stat, &|| path.to_owned())?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| StoreError::new(path, Problem::NotUtf8))?;
-    Ok(Some(text.to_owned()))
+    read_whole(&fd, &stat, &|| path.to_owned()).map(Some)
 }
 
 /// Checks what was opened: a regular file with one name, owned by root (or, when not root, by the

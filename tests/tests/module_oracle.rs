@@ -1,0 +1,155 @@
+//! Promise 5: no oracle. Whoever guesses cannot tell known, unknown, locked and disabled users apart.
+//!
+//! Compared for some wrong answers, with everything else equal: what is shown, style and text; the
+//! PAM code; and under strace the system calls from the answer to the verdict, in order. Of each call
+//! of the module's: name, descriptor, file, flags and result. The user's own files and the decoy's
+//! count as the same (ACCOUNT, STATE, DIR). Left out are addresses, the content of what is read,
+//! written and logged, the size of an account, which of the two slots a commit goes to, and whether
+//! the two looks at the user's files find them. Of what libpam does after the module's log line (it
+//! tells the kernel's audit), the names of the calls.
+//!
+//! Time is the benchmark's business. Fails when a decoy is not committed, or when somebody who has to
+//! wait is refused before the store is read.
+
+use tests::installation::{Installation, finish};
+use tests::sandbox;
+use tests::strace;
+
+#[test]
+fn all_kinds_of_users_see_and_cost_the_same() {
+    sandbox::run(|sandbox| {
+        let installation = Installation::prepared(&sandbox.path(""), "");
+        installation.must(&["init"]);
+        // Names of one length: nothing else of a name may show.
+        for name in [
+            "enrolled", "unlisted", "barehand", "disabled", "throttle", "shut-out",
+        ] {
+            if name != "unlisted" {
+                sandbox.add_user(name);
+            }
+            if !["unlisted", "barehand"].contains(&name) {
+                installation.enroll(name, &["--totp"]);
+            }
+        }
+        installation.must(&["disable", "disabled"]);
+        // Five failures lock; without waits at first, so that it does not take hours.
+        installation.configure(&format!("{LOCKING}\nfree_failures = 20"));
+        fail(&installation, "shut-out", 5);
+        installation.configure(&format!("{LOCKING}\nfirst_wait = \"10m\""));
+        fail(&installation, "throttle", 4);
+
+        for answer in ANSWERS {
+            assert_same_for_all(&installation, answer);
+        }
+        let log = sandbox.syslog().lines().join("\n");
+        for reason in [
+            "wrong",
+            "empty_answer",
+            "not_enrolled",
+            "disabled",
+            "throttled",
+            "locked",
+        ] {
+            // Otherwise the users would not be what their names say.
+            assert!(
+                log.contains(&format!("reason={reason}")),
+                "{reason} in {log}"
+            );
+        }
+    });
+}
+
+/// A wrong code, a wrong recovery code, something else, and what is not evaluated.
+const ANSWERS: [&str; 4] = ["000000", "ABCDE-FGHJK-MNPQR-STVWX-YZ234", "letmein", ""];
+
+fn assert_same_for_all(installation: &Installation, answer: &str) {
+    // So that she does not wait like the one who does.
+    installation.must(&["unlock", "enrolled"]);
+    let model = observe(installation, "enrolled", answer);
+    let commits = |call: &&String| call.starts_with("pwrite64(") || call.starts_with("fdatasync(");
+    let commits = model.calls.iter().filter(commits).count();
+    assert_eq!(commits, 2, "one write, made durable: {model:#?}");
+    for user in ["unlisted", "barehand", "disabled", "throttle", "shut-out"] {
+        let who = format!("{user} against enrolled, answer {answer:?}");
+        let other = observe(installation, user, answer);
+        assert_eq!(other.code, "PAM_AUTH_ERR", "{who}");
+        assert_eq!(other.code, model.code, "{who}");
+        assert_eq!(other.prompts, ["echo_off: Verification code: "], "{who}");
+        assert_eq!(other.prompts, model.prompts, "{who}");
+        let pairs = model.calls.iter().zip(&other.calls);
+        for (position, (enrolled, theirs)) in pairs.enumerate() {
+            assert_eq!(theirs, enrolled, "call {position} of {who}");
+        }
+        assert_eq!(other.calls.len(), model.calls.len(), "{who}");
+    }
+}
+
+const LOCKING: &str = "[throttle]\nmax_failures = 6\nknown_source_allowance = 1";
+
+fn fail(installation: &Installation, user: &str, times: usize) {
+    for _ in 0..times {
+        let report = installation.login(user).answer("000000").run();
+        assert_eq!(report.code(), "PAM_AUTH_ERR");
+    }
+}
+
+/// What somebody who guesses could compare.
+#[derive(Debug)]
+struct Seen {
+    code: String,
+    prompts: Vec<String>,
+    calls: Vec<String>,
+}
+
+fn observe(installation: &Installation, user: &str, answer: &str) -> Seen {
+    let trace = installation.path("trace");
+    let login = || installation.login(user).answer(answer).from("192.0.2.9");
+    let command = login().with(["--barrier"]).into_command();
+    let traced = finish(&mut strace::traced(&command, &trace, &[]), "");
+    assert!(traced.success(), "{traced:?}");
+    let calls = strace::read(&trace);
+    let calls = strace::from_answer_to_verdict(&calls);
+    let end = calls.iter().position(|call| call.name == "sendto").unwrap();
+    let (module, libpam) = calls.split_at(end + 1);
+    let ours = module.iter().map(|call| normal(&call.line, user));
+    let names = libpam.iter().map(|call| call.name.clone());
+    let calls = ours.chain(names).collect();
+    let report = login().run();
+    Seen {
+        code: report.code().to_owned(),
+        prompts: report.prompts(),
+        calls,
+    }
+}
+
+/// A line of strace without what may differ.
+fn normal(line: &str, user: &str) -> String {
+    let (name, arguments) = line.split_once('(').unwrap();
+    let (descriptor, _) = arguments.split_once([',', ')']).unwrap();
+    let result = arguments.rsplit_once("= ").unwrap().1;
+    match name {
+        "read" | "sendto" => format!("{name}({descriptor})"),
+        "pread64" | "pwrite64" => format!("{name}({descriptor}) = {result}"),
+        "newfstatat" => format!("{name}(DIR, {})", file(arguments, user)),
+        "openat" => {
+            let flags = arguments.rsplit_once(", ").unwrap().1;
+            format!("{name}(DIR, {}, {flags}", file(arguments, user))
+        }
+        "fstat" => {
+            let mode = arguments.split_once("st_size").unwrap().0;
+            format!("{name}({mode}) = {result}")
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// What the quoted name stands for.
+fn file<'a>(arguments: &'a str, user: &str) -> &'a str {
+    let name = arguments.split('"').nth(1).unwrap();
+    let (stem, role) = match name.strip_suffix(".toml") {
+        Some(stem) => (stem, "ACCOUNT"),
+        None => (name, "STATE"),
+    };
+    let decoy = stem.len() == 2 && stem.bytes().all(|byte| byte.is_ascii_digit());
+    if stem == user || decoy { role } else { name }
+}
