@@ -85,12 +85,9 @@ impl Answer {
     }
 
     fn parse_text(text: &[u8]) -> Self {
-        let digits: Zeroizing<Vec<u8>> = Zeroizing::new(
-            text.iter()
-                .copied()
-                .filter(|byte| !b" -".contains(byte))
-                .collect(),
-        );
+        // Room for all of it at once: growing would leave a piece of what was typed on the heap.
+        let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
+        digits.extend(text.iter().filter(|byte| !b" -".contains(byte)));
         if let Some(code) = Code::parse(&digits) {
             return Self::Code(code);
         }

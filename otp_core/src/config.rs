@@ -220,7 +220,7 @@ impl Default for TotpSection {
 struct HotpSection {
     #[serde(deserialize_with = "within::<0, 100, _>")]
     look_ahead: u64,
-    #[serde(deserialize_with = "within::<0, 1000, _>")]
+    #[serde(deserialize_with = "within::<0, 120, _>")]
     resync: u64,
 }
 

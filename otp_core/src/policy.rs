@@ -10,7 +10,7 @@ use crate::hotp::{Code, Digits};
 use crate::matching::{Device, Reach, Work};
 use crate::recovery::{PRINTED_LENGTH, RecoveryCode};
 use crate::source::Source;
-use crate::state::{Event, GraceEntry, State};
+use crate::state::{Event, GraceEntry, State, service_key};
 use crate::throttle::{Admission, Limits};
 use crate::totp::UnixTime;
 
@@ -143,23 +143,25 @@ pub fn decide(
         work: Work::default(),
     };
     let verdict = judge.verdict(&mut state);
-    if let Verdict::Refused(_) = verdict {
-        judge.work.pad(&parameters.reach);
-    }
+    // After an acceptance too: should the commit then fail, the time must not tell what was decided.
+    judge.work.pad(&parameters.reach);
     (verdict, state)
 }
 
-/// Whether a login of this source may do without a code, by the successes that are remembered.
+/// Whether a login from this source at this PAM service may do without a code, by the successes that are
+/// remembered.
 #[must_use]
 pub fn in_grace(
     account: &Account,
     state: &State,
-    source: Source,
+    place: (Source, &str),
     now: UnixTime,
     seconds: u64,
 ) -> bool {
+    let (source, service) = (place.0, service_key(place.1));
     let counts = |entry: &GraceEntry| {
         entry.source == source
+            && entry.service == service
             && entry.generation == account.generation
             && state.generation == account.generation
             // An entry from the future is a clock's mistake, and no success.
@@ -391,6 +393,7 @@ impl Judge<'_> {
                     let generation = account.generation;
                     state.remember_grace(GraceEntry {
                         source: attempt.source,
+                        service: service_key(attempt.service),
                         at: now,
                         generation,
                     });

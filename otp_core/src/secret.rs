@@ -1,7 +1,6 @@
 //! Secrets and codes: wiped when dropped, never printed by `Debug`, compared in constant time.
 
 use std::fmt;
-use std::sync::LazyLock;
 
 use data_encoding::{BASE32_NOPAD, Encoding, HEXLOWER_PERMISSIVE, Specification};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -52,8 +51,9 @@ impl fmt::Display for SecretError {
 
 impl std::error::Error for SecretError {}
 
-/// Base32 as people type it: any case, in groups.
-static FORGIVING_BASE32: LazyLock<Option<Encoding>> = LazyLock::new(|| {
+/// Base32 as people type it: any case, in groups. Made anew each time: a lazy static in somebody else's
+/// process could be forked while another thread makes it.
+fn forgiving_base32() -> Option<Encoding> {
     let mut specification: Specification = BASE32_NOPAD.specification();
     specification
         .translate
@@ -65,7 +65,7 @@ static FORGIVING_BASE32: LazyLock<Option<Encoding>> = LazyLock::new(|| {
         .push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     specification.ignore.push_str(" -\t\r\n");
     specification.encoding().ok()
-});
+}
 
 impl Secret {
     /// A secret of these bytes.
@@ -97,7 +97,11 @@ impl Secret {
     /// [`SecretError::NotBase32`], [`SecretError::Length`].
     pub fn from_base32(text: &str) -> Result<Self, SecretError> {
         let bare = text.trim().trim_end_matches('=');
-        let encoding = FORGIVING_BASE32.as_ref().ok_or(SecretError::NotBase32)?;
+        if let Ok(bytes) = BASE32_NOPAD.decode(bare.as_bytes()) {
+            // As our own files have it.
+            return Self::new(bytes);
+        }
+        let encoding = forgiving_base32().ok_or(SecretError::NotBase32)?;
         Self::new(
             encoding
                 .decode(bare.as_bytes())

@@ -47,8 +47,7 @@ impl Origin {
         {
             return Self::Address(address);
         }
-        let on_tty = tty.is_some_and(|tty| !tty.is_empty() && tty != b"ssh");
-        if rhost.is_none() && on_tty {
+        if rhost.is_none() && tty.is_some_and(is_terminal) {
             Self::Local
         } else {
             Self::Opaque
@@ -75,11 +74,20 @@ impl Origin {
 
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
-    // A zone ("fe80::1%eth0") says which interface of ours, not who.
-    let bare = text.split('%').next()?;
-    bare.parse::<IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical())
+    // A zone ("fe80::1%eth0") says which interface of ours, not who. IPv4 has none, so there a percent
+    // sign is part of a name.
+    let address = match text.split_once('%') {
+        Some((bare, _)) => IpAddr::V6(bare.parse().ok()?),
+        None => text.parse().ok()?,
+    };
+    Some(address.to_canonical())
+}
+
+/// Services name odd things as their tty: `ssh`, `ftp`, an X display. Only a terminal is here.
+fn is_terminal(tty: &[u8]) -> bool {
+    [&b"/dev/"[..], b"tty", b"pts/", b"hvc", b"console"]
+        .iter()
+        .any(|prefix| tty.starts_with(prefix))
 }
 
 /// The complete address, `local` or `opaque`: the `source=` of the log.
@@ -128,7 +136,11 @@ mod tests {
             (Some("0x7f.1"), None, Some("/dev/tty1"), "opaque"),
             (Some(""), None, Some("/dev/tty1"), "local"),
             (None, None, Some("/dev/pts/0"), "local"),
+            (None, None, Some("tty1"), "local"),
             (None, None, Some("ssh"), "opaque"),
+            (None, None, Some(":10"), "opaque"),
+            (None, None, Some("dovecot"), "opaque"),
+            (Some("192.0.2.1%anything.example"), None, None, "opaque"),
             (None, None, None, "opaque"),
         ] {
             let bytes = |text: Option<&'static str>| text.map(str::as_bytes);

@@ -4,14 +4,18 @@
 //!
 //! | list | most entries | bytes each |
 //! | --- | --- | --- |
-//! | devices | [`MAX_TOKEN_STATES`] | 27 + 8 per burnt code, at most [`MAX_BURNT`] |
+//! | devices | [`MAX_TOKEN_STATES`] | 50 |
 //! | used recovery codes | [`MAX_USED_RECOVERY`] | 8 |
 //! | known sources | [`MAX_KNOWN_SOURCES`](crate::throttle::MAX_KNOWN_SOURCES) | 27 |
-//! | grace entries | [`MAX_GRACE`] | 25 |
+//! | grace entries | [`MAX_GRACE`] | 33 |
 //!
 //! Full, that is less than [`LONGEST_PAYLOAD`]; a test adds it up.
 
+pub mod burnt;
 pub mod codec;
+
+use burnt::Burnt;
+use sha2::{Digest as _, Sha256};
 
 use crate::account::{Account, Kind, MAX_RECOVERY_CODES, MAX_TOKENS, Serial};
 use crate::hotp::MovingFactor;
@@ -24,8 +28,6 @@ use crate::totp::UnixTime;
 pub const MAX_TOKEN_STATES: usize = 2 * MAX_TOKENS;
 /// The same for recovery codes.
 pub const MAX_USED_RECOVERY: usize = 2 * MAX_RECOVERY_CODES;
-/// Refused codes outside the window that are remembered as used up, per device.
-pub const MAX_BURNT: usize = 4;
 /// Sources that may be in grace at once.
 pub const MAX_GRACE: usize = 16;
 /// Bytes that an encoded state has at most: a 4096-byte slot less its frame.
@@ -44,7 +46,7 @@ pub struct TokenState {
     /// A code outside the window that the last attempt hit (RFC 4226 section 7.4).
     pub candidate: Option<MovingFactor>,
     /// Moving factors that were refused as candidates, and must not be accepted later. Newest last.
-    pub burnt: Vec<MovingFactor>,
+    pub burnt: Burnt,
 }
 
 impl TokenState {
@@ -60,7 +62,7 @@ impl TokenState {
             next,
             skew: 0,
             candidate: None,
-            burnt: Vec::new(),
+            burnt: Burnt::default(),
         }
     }
 
@@ -68,24 +70,18 @@ impl TokenState {
     /// it, so it could not be used up; `next` stands there when nobody knows where the counter stood.
     #[must_use]
     pub fn is_fresh(&self, position: MovingFactor) -> bool {
-        position >= self.next && position < MovingFactor::MAX && !self.burnt.contains(&position)
+        position >= self.next && position < MovingFactor::MAX && !self.burnt.contains(position)
     }
 
     /// Uses up this position and all before it.
     pub fn advance_past(&mut self, position: MovingFactor) {
         self.next = self.next.max(position.saturating_add(1));
-        self.burnt.retain(|burnt| *burnt >= self.next);
+        self.burnt.forget_below(self.next);
     }
 
     /// Uses up this position alone.
     pub fn burn(&mut self, position: MovingFactor) {
-        if self.burnt.len() >= MAX_BURNT
-            && let Some(lowest) = self.burnt.iter().copied().min()
-        {
-            // The lowest step is the first to pass out of reach anyway.
-            self.burnt.retain(|burnt| *burnt != lowest);
-        }
-        self.burnt.push(position);
+        self.burnt.insert(position);
     }
 }
 
@@ -94,10 +90,20 @@ impl TokenState {
 pub struct GraceEntry {
     /// From where.
     pub source: Source,
+    /// At which PAM service, as [`service_key`] names it: a device that serves one service must not open
+    /// another by way of grace.
+    pub service: u64,
     /// When.
     pub at: UnixTime,
     /// Under which generation of the account: any administrative change ends the grace.
     pub generation: u64,
+}
+
+/// A short name for a PAM service.
+#[must_use]
+pub fn service_key(service: &str) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(service).into();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// When and from where something last happened.
@@ -189,8 +195,10 @@ impl State {
         if matches!(entry.source, Source::Local | Source::Opaque) {
             return;
         }
-        self.grace
-            .retain(|known| known.source != entry.source && known.generation == entry.generation);
+        self.grace.retain(|known| {
+            let same_place = known.source == entry.source && known.service == entry.service;
+            !same_place && known.generation == entry.generation
+        });
         if self.grace.len() >= MAX_GRACE {
             self.grace.remove(0);
         }
@@ -222,15 +230,15 @@ mod tests {
     }
 
     #[test]
-    fn burnt_positions_are_bounded_and_stay_shut() {
+    fn burnt_positions_stay_shut_until_they_are_passed() {
         let mut token = TokenState::new(Serial(1), Kind::Hotp { counter: 5 });
         for position in 20..30 {
             token.burn(position);
-            assert!(!token.is_fresh(position) && token.is_fresh(position + 1));
         }
-        assert_eq!(token.burnt.len(), MAX_BURNT);
+        assert!((20..30).all(|position| !token.is_fresh(position)));
+        assert!(token.is_fresh(19) && token.is_fresh(30));
         token.advance_past(28);
-        assert_eq!((token.next, token.burnt.clone()), (29, vec![29]));
+        assert!(!token.is_fresh(29) && token.is_fresh(30));
         token.advance_past(3);
         assert_eq!(token.next, 29);
     }

@@ -64,14 +64,15 @@ impl<'a, S: Store> Verifier<'a, S> {
         })
     }
 
-    /// Whether the user may do without a code, `seconds` after a success from the same source.
+    /// Whether the user may do without a code, `seconds` after a success from the same source at the same
+    /// PAM service.
     ///
     /// # Errors
     /// [`StoreError`] when the state cannot be locked or read.
     pub fn in_grace(
         &self,
         user: &UserName,
-        source: Source,
+        place: (Source, &str),
         seconds: u64,
         clock: &impl Clock,
     ) -> Result<bool, StoreError> {
@@ -79,7 +80,7 @@ impl<'a, S: Store> Verifier<'a, S> {
         let granted = policy::in_grace(
             record.account(),
             record.state(),
-            source,
+            place,
             clock.now(),
             seconds,
         );

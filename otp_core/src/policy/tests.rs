@@ -153,7 +153,7 @@ fn rfc_4226_7_2_hotp_success_moves_the_counter_behind_the_match() {
     scene.accepted_at(0);
     scene.accepted_at(7);
     assert_eq!(scene.state.tokens[0].next, 8);
-    assert_eq!(scene.refused_at(7), Refusal::Wrong);
+    assert_eq!(scene.refused_at(7), Refusal::Replayed);
     assert_eq!(scene.refused_at(3), Refusal::Wrong);
     assert_eq!(scene.state.tokens[0].next, 8);
 }
@@ -397,8 +397,9 @@ fn grace_is_for_the_same_address_and_generation_and_does_not_extend_itself() {
     let mut scene = Scene::new(vec![totp_token("phone")]);
     let step = scene.step();
     scene.accepted_at(step);
-    let granted =
-        |scene: &Scene, source, now| in_grace(&scene.account, &scene.state, source, now, 600);
+    let granted = |scene: &Scene, source, now| {
+        in_grace(&scene.account, &scene.state, (source, "sshd"), now, 600)
+    };
     assert!(granted(&scene, HOME, NOW.plus(599)));
     assert!(!granted(&scene, HOME, NOW.plus(600)));
     assert!(!granted(&scene, AWAY, NOW));

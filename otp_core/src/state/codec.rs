@@ -3,9 +3,8 @@
 
 use std::fmt;
 
-use super::{
-    Event, GraceEntry, MAX_BURNT, MAX_GRACE, MAX_TOKEN_STATES, MAX_USED_RECOVERY, State, TokenState,
-};
+use super::burnt::Burnt;
+use super::{Event, GraceEntry, MAX_GRACE, MAX_TOKEN_STATES, MAX_USED_RECOVERY, State, TokenState};
 use crate::account::Serial;
 use crate::recovery::RecoveryId;
 use crate::source::Source;
@@ -115,7 +114,8 @@ impl Writer {
         self.option(token.candidate.as_ref(), |bytes, candidate| {
             bytes.number(*candidate)
         });
-        self.list(&token.burnt, MAX_BURNT, |bytes, burnt| bytes.number(*burnt));
+        self.number(token.burnt.base);
+        self.0.extend(token.burnt.bits.to_le_bytes());
     }
 
     fn source(&mut self, source: Source) {
@@ -142,6 +142,7 @@ impl Writer {
 
     fn grace(&mut self, entry: &GraceEntry) {
         self.source(entry.source);
+        self.number(entry.service);
         self.number(entry.at.0);
         self.number(entry.generation);
     }
@@ -210,7 +211,10 @@ impl Reader<'_> {
             next: self.number()?,
             skew: self.byte()?.cast_signed(),
             candidate: self.option(Self::number)?,
-            burnt: self.list(MAX_BURNT, Self::number)?,
+            burnt: Burnt {
+                base: self.number()?,
+                bits: u128::from_le_bytes(self.take()?),
+            },
         })
     }
 
@@ -245,6 +249,7 @@ impl Reader<'_> {
     fn grace(&mut self) -> Result<GraceEntry, StateError> {
         Ok(GraceEntry {
             source: self.source()?,
+            service: self.number()?,
             at: self.time()?,
             generation: self.number()?,
         })
@@ -279,7 +284,10 @@ mod tests {
             next: u64::MAX,
             skew: -20,
             candidate: Some(u64::MAX),
-            burnt: vec![u64::MAX; MAX_BURNT],
+            burnt: Burnt {
+                base: u64::MAX,
+                bits: u128::MAX,
+            },
         };
         let known = KnownSource {
             source: event.source,
@@ -298,6 +306,7 @@ mod tests {
             grace: vec![
                 GraceEntry {
                     source: event.source,
+                    service: u64::MAX,
                     at: event.at,
                     generation: 1
                 };

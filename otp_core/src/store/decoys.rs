@@ -10,6 +10,7 @@ use super::error::{Problem, StoreError};
 use super::safe_open::Directory;
 use crate::account::{Account, Kind, Serial, Token};
 use crate::hotp::{Algorithm, Digits};
+use crate::recovery::{CODES_PER_SET, RecoveryCode, StoredRecoveryCode};
 use crate::secret::{Secret, SecretError};
 use crate::totp::{Period, UnixTime};
 use crate::user_name::UserName;
@@ -59,11 +60,17 @@ pub fn account(number: u8) -> Result<Account, SecretError> {
         secret: Secret::generate()?,
         algorithm: Algorithm::default(),
         digits: Digits::SIX,
-        label: "decoy".into(),
+        label: "somebody@host.example".into(),
         issuer: "otpgate".into(),
         created: UnixTime(0),
         services: None,
         enabled: true,
     });
+    // As many as a real account has: reading and hashing them takes time.
+    for _ in 0..CODES_PER_SET {
+        account
+            .recovery
+            .push(StoredRecoveryCode::new(&RecoveryCode::generate()?)?);
+    }
     Ok(account)
 }

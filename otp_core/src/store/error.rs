@@ -72,6 +72,10 @@ pub enum Problem {
         /// The state's.
         state: u64,
     },
+    /// The state does not know this device of the account.
+    UnknownDevice(String),
+    /// The calling process may not write a file of the state's size.
+    FileSizeLimit(u64),
     /// The user has an account already.
     AlreadyEnrolled,
     /// The user has no account.
@@ -135,13 +139,20 @@ impl StoreError {
             Problem::DamagedState
                 | Problem::StateMissing
                 | Problem::Generation { .. }
+                | Problem::UnknownDevice(_)
                 | Problem::Owner { .. }
                 | Problem::Mode { .. }
         )
     }
 
     fn cure(&self) -> &'static str {
-        match &self.problem {
+        self.problem.cure()
+    }
+}
+
+impl Problem {
+    fn cure(&self) -> &'static str {
+        match self {
             Problem::NotInitialised => "run `otpgate init`",
             Problem::Io { error, .. } => match error.kind() {
                 io::ErrorKind::NotFound => "run `otpgate init`",
@@ -166,9 +177,11 @@ impl StoreError {
             Problem::Busy => {
                 "try again; if it stays, look for a stopped process that holds the lock"
             }
-            Problem::DamagedState | Problem::StateMissing | Problem::Generation { .. } => {
-                "run `otpgate repair USER`"
-            }
+            Problem::FileSizeLimit(_) => "log in without that limit",
+            Problem::DamagedState
+            | Problem::StateMissing
+            | Problem::Generation { .. }
+            | Problem::UnknownDevice(_) => "run `otpgate repair USER`",
             Problem::AccountMissing => {
                 "restore the account from a backup, or run `otpgate remove USER --force` and enrol again"
             }
@@ -180,6 +193,10 @@ impl StoreError {
                 "make it a file of root's that nobody else may write: chown root, chmod 644"
             }
             Problem::Directory(_) => "give it to root alone: chown root, chmod 700",
+            // What is not the decoy's own fault has its own cure.
+            Problem::Decoy(inner) if matches!(**inner, Problem::Io { .. } | Problem::Busy) => {
+                inner.cure()
+            }
             Problem::Decoy(_) => "run `otpgate init`, which makes the decoys anew",
             Problem::Random => "check /dev/urandom",
             Problem::Refused(_) => "",
@@ -234,6 +251,16 @@ impl fmt::Display for Problem {
             Self::Generation { account, state } => write!(
                 f,
                 "belongs to another account file (generation {state}, the account has {account})"
+            ),
+            Self::UnknownDevice(device) => {
+                write!(
+                    f,
+                    "belongs to another account file (it knows no device {device})"
+                )
+            }
+            Self::FileSizeLimit(bytes) => write!(
+                f,
+                "the calling process may write files of {bytes} bytes only (ulimit -f), so nothing could be recorded"
             ),
             Self::AlreadyEnrolled => f.write_str("is enrolled already"),
             Self::NotEnrolled => f.write_str("is not enrolled"),

@@ -118,6 +118,8 @@ impl FilesStore {
             (false, false) => Ok(Presence::NotEnrolled),
             // A removal takes the account first, then the state: look again before calling it damage.
             (true, false) if !self.accounts.has(&file)? => Ok(Presence::NotEnrolled),
+            // And enrolled anew between the two looks.
+            (true, false) if self.state.has(name)? => Ok(Presence::Enrolled),
             (true, false) => Err(StoreError::new(
                 &self.state.join(name),
                 Problem::StateMissing,
@@ -200,8 +202,7 @@ impl FilesStore {
         };
         let account = parse_account(&text, place.name)
             .map_err(|problem| StoreError::new(&place.accounts.join(&file), problem))?;
-        check_generations(&account, &current.state)
-            .map_err(|problem| StoreError::new(&path(), problem))?;
+        check_tie(&account, &current.state).map_err(|problem| StoreError::new(&path(), problem))?;
         let name = place.name.to_owned();
         Ok(Some(FileRecord {
             locked,
@@ -283,15 +284,32 @@ pub(super) fn parse_account(bytes: &[u8], name: &str) -> Result<Account, Problem
     Ok(account)
 }
 
-/// A state belongs to the account's generation, or to the next one, when a change was cut short.
-pub(super) fn check_generations(account: &Account, state: &State) -> Result<(), Problem> {
+/// A state belongs to the account's generation, or to the next one, when a change was cut short; and it
+/// knows every device of the account, for one that it does not know would start with all codes unused.
+pub(super) fn check_tie(account: &Account, state: &State) -> Result<(), Problem> {
     let ahead = state.generation.checked_sub(account.generation);
-    match ahead {
-        Some(0 | 1) => Ok(()),
-        _ => Err(Problem::Generation {
+    if !matches!(ahead, Some(0 | 1)) {
+        return Err(Problem::Generation {
             account: account.generation,
             state: state.generation,
-        }),
+        });
+    }
+    let known = |serial| state.tokens.iter().any(|token| token.serial == serial);
+    match account.tokens.iter().find(|token| !known(token.serial)) {
+        Some(token) => Err(Problem::UnknownDevice(token.id.clone())),
+        None => Ok(()),
+    }
+}
+
+/// A caller's limit on file sizes (`ulimit -f`) below the state file's: the commit would fail, or kill the
+/// process, after the code was judged, and the attempt would not count. Local users set it for `su`.
+fn check_size_limit(path: &Path) -> Result<(), StoreError> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    match limit {
+        Some(bytes) if bytes < slots::FILE as u64 => {
+            Err(StoreError::new(path, Problem::FileSizeLimit(bytes)))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -305,6 +323,7 @@ impl Store for FilesStore {
 
     fn lock(&self, user: &UserName) -> Result<FileRecord, StoreError> {
         let deadline = Instant::now() + lock::DEADLINE;
+        check_size_limit(&self.root.path)?;
         // Chosen for everybody, for the sake of the same calls in the same order.
         let decoy = decoys::choose(&self.decoys, user)?;
         loop {

@@ -12,6 +12,7 @@ use super::safe_open::{Directory, GROUP_AND_OTHERS};
 use super::{Store, slots};
 use crate::account::{Account, Kind, LARGEST_FILE};
 use crate::matching::MAX_SKEW;
+use crate::recovery::StoredRecoveryCode;
 use crate::state::{State, TokenState};
 use crate::totp::UnixTime;
 use crate::user_name::UserName;
@@ -25,7 +26,7 @@ pub enum Repaired {
     Permissions,
     /// The state was readable; it was tied to the account again, and nothing is lost.
     Kept,
-    /// The state was lost. TOTP codes are accepted again from this moment on; HOTP devices need
+    /// The state was lost, in whole or in part. TOTP codes are accepted again from this moment on; HOTP devices need
     /// `otpgate resync`; recovery codes are all taken to be used.
     Rebuilt {
         /// From when on codes of time-based devices count.
@@ -54,10 +55,7 @@ impl Administration<'_> {
             .ok_or_else(|| store.not_enrolled(user))?;
         let account = parse_account(&text, name)
             .map_err(|problem| StoreError::new(&store.accounts.join(&file), problem))?;
-        let (state, repaired) = match self.readable_state(name)? {
-            Some(state) => (retied(state, &account), Repaired::Kept),
-            None => rebuilt(&account, now),
-        };
+        let (state, repaired) = mended(&account, self.readable_state(name)?, now);
         drop(replace_state(&store.state, name, &state)?);
         store.is_enrolled(user)?;
         Ok(repaired)
@@ -108,40 +106,63 @@ fn restrict(directory: &Directory, name: &str) -> Result<bool, StoreError> {
     Ok(wrong_mode || wrong_owner)
 }
 
-/// A state that outlived a restored account: all it knows still holds.
-fn retied(mut state: State, account: &Account) -> State {
-    state.generation = account.generation;
-    state.pending = false;
-    state.follow(account, account);
-    state
-}
-
-/// A state that knows nothing: whatever may have been used counts as used.
-fn rebuilt(account: &Account, now: UnixTime) -> (State, Repaired) {
-    let mut state = State::new(account);
-    let mut totp_from = now;
+/// A state for this account that reopens nothing: what the old one still tells holds, and what it does not
+/// tell is taken to be used up.
+///
+/// A state that is behind its account was restored from a backup, and knows nothing of what was used
+/// since. One that is more than one change ahead may have forgotten devices and recovery codes which the
+/// account, restored from a backup itself, has again.
+fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Repaired) {
+    let generation = known.as_ref().map_or(0, |state| state.generation);
+    let behind = known.is_none() || generation < account.generation;
+    let forgetful = behind || generation > account.generation.saturating_add(1);
+    let mut state = known.unwrap_or_default();
+    let mut totp_from = None;
+    let mut lost = forgetful && !account.recovery.is_empty();
     for token in &account.tokens {
-        let mut lost = TokenState::new(token.serial, token.kind);
+        let entry = state
+            .tokens
+            .iter()
+            .find(|entry| entry.serial == token.serial)
+            .cloned();
+        if entry.is_some() && !behind {
+            continue;
+        }
+        lost = true;
+        let mut entry = entry.unwrap_or_else(|| TokenState::new(token.serial, token.kind));
+        entry.candidate = None;
         match token.kind {
             Kind::Totp { period } => {
                 // The furthest step that could have been accepted until now, with the largest skew.
-                lost.next = period.step(now).saturating_add(MAX_SKEW + 2);
-                let from = UnixTime(
-                    lost.next
-                        .saturating_sub(1)
-                        .saturating_mul(u64::from(period.seconds())),
-                );
-                totp_from = totp_from.max(from);
+                entry.next = entry
+                    .next
+                    .max(period.step(now).saturating_add(MAX_SKEW + 2));
+                let first = entry
+                    .next
+                    .saturating_sub(1)
+                    .saturating_mul(u64::from(period.seconds()));
+                totp_from = totp_from.max(Some(UnixTime(first)));
             }
             // Nobody can say where the counter stood; `otpgate resync` finds it from two codes.
-            Kind::Hotp { .. } => lost.next = u64::MAX,
+            Kind::Hotp { .. } => entry.next = u64::MAX,
         }
-        state.set_token(lost);
+        state.set_token(entry);
     }
-    state.used_recovery = account
-        .recovery
-        .iter()
-        .map(crate::recovery::StoredRecoveryCode::id)
-        .collect();
-    (state, Repaired::Rebuilt { totp_from })
+    if forgetful {
+        state.used_recovery = account
+            .recovery
+            .iter()
+            .map(StoredRecoveryCode::id)
+            .collect();
+    }
+    state.generation = account.generation;
+    state.pending = false;
+    state.follow(account, account);
+    let repaired = match lost {
+        true => Repaired::Rebuilt {
+            totp_from: totp_from.unwrap_or(now),
+        },
+        false => Repaired::Kept,
+    };
+    (state, repaired)
 }
