@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
@@ -59,6 +61,8 @@ pub struct Profile {
 /// Why a configuration is not taken.
 #[derive(Debug)]
 pub enum ConfigError {
+    /// The file that was named is not there.
+    Missing(PathBuf),
     /// The file cannot be read, or must not be trusted.
     File(StoreError),
     /// Its text is wrong.
@@ -75,6 +79,13 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Missing(path) => {
+                write!(
+                    f,
+                    "{}: is not there, though it was named; correct the name, or make the file",
+                    path.display()
+                )
+            }
             Self::File(error) => error.fmt(f),
             Self::Text {
                 path,
@@ -100,14 +111,17 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a configuration file; one that is not there means the defaults.
+    /// Reads the configuration file of this name, or the usual one. Only the usual one may be absent, which
+    /// means the defaults: with a misspelt name every rule and the whole store would silently be others.
     ///
     /// # Errors
-    /// [`ConfigError::File`] when it is not a regular file of root's (or the caller's) that nobody else
+    /// [`ConfigError::Missing`]; [`ConfigError::File`] when it is not a regular file of root's (or the caller's) that nobody else
     /// may write, [`ConfigError::Text`] for its text.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_PATH));
         match read_configuration(path, LARGEST_FILE).map_err(ConfigError::File)? {
             Some(text) => Self::parse(&text, path),
+            None if named.is_some() => Err(ConfigError::Missing(path.to_owned())),
             None => Ok(Self::default()),
         }
     }
@@ -330,7 +344,7 @@ impl File {
     }
 }
 
-/// An empty list would match nobody, which nobody means.
+/// An empty list would match nobody, and neither would IPv4 written as IPv6, which nobody means.
 fn check_rules(rules: &[Rule]) -> Result<(), (&'static str, String)> {
     for rule in rules {
         let lists = [
@@ -347,6 +361,15 @@ fn check_rules(rules: &[Rule]) -> Result<(), (&'static str, String)> {
             .as_ref()
             .is_some_and(Vec::is_empty)
             .then_some("from");
+        let mapped = |network: &&IpNet| {
+            matches!(network.addr().to_canonical(), IpAddr::V4(_)) && network.addr().is_ipv6()
+        };
+        if let Some(network) = rule.from.iter().flatten().find(mapped) {
+            let problem = format!(
+                "from: {network} is an IPv4 network in IPv6 form, which no address matches; write it as IPv4"
+            );
+            return Err(("from", problem));
+        }
         if let Some(key) = empty.or(no_networks) {
             let problem = format!(
                 "{key}: an empty list matches nobody; leave the key out to match everybody"
@@ -511,6 +534,10 @@ mod tests {
             (
                 "[[rule]]\nfrom = [\"10.0.0.0/33\"]\nthen = \"skip\"",
                 "otpgate.toml:2: from: ",
+            ),
+            (
+                "[[rule]]\nfrom = [\"::ffff:192.0.2.0/120\"]\nthen = \"skip\"",
+                "otpgate.toml:2: from: ::ffff:192.0.2.0/120 is an IPv4 network in IPv6 form",
             ),
             (
                 "[[rule]]\nusers = []\nthen = \"skip\"",

@@ -39,8 +39,8 @@ pub struct Rule {
 /// What the rules look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Login<'a> {
-    /// The user name.
-    pub user: &'a [u8],
+    /// The user name, in every spelling that is known: name services may know one user under several.
+    pub names: &'a [Vec<u8>],
     /// The PAM service.
     pub service: &'a str,
     /// From where.
@@ -82,7 +82,8 @@ pub fn first_match<E>(
 
 impl Rule {
     fn matches_apart_from_groups(&self, login: &Login<'_>) -> bool {
-        let user = |names: &Vec<String>| names.iter().any(|name| name.as_bytes() == login.user);
+        let known = |name: &String| login.names.iter().any(|known| known == name.as_bytes());
+        let user = |names: &Vec<String>| names.iter().any(known);
         let service = |names: &Vec<String>| names.iter().any(|name| name == login.service);
         let network = |networks: &Vec<IpNet>| match login.origin {
             Origin::Address(address) => networks.iter().any(|network| network.contains(&address)),
@@ -122,8 +123,9 @@ mod tests {
 
     fn outcome(user: &str, service: &str, rhost: &str) -> (Then, Option<usize>) {
         let origin = Origin::from_pam(Some(rhost.as_bytes()), None, None);
+        let names = [user.as_bytes().to_vec()];
         let login = Login {
-            user: user.as_bytes(),
+            names: &names,
             service,
             origin,
         };
@@ -158,8 +160,9 @@ mod tests {
     #[test]
     fn unknown_groups_are_an_error_only_where_they_matter() {
         let origin = Origin::from_pam(Some(b"192.0.2.1"), None, None);
+        let names = [b"alice".to_vec()];
         let login = Login {
-            user: b"alice",
+            names: &names,
             service: "sshd",
             origin,
         };

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use otp_core::account::{Account, Kind, Serial, Token};
 use otp_core::hotp::{Algorithm, Digits};
+use otp_core::recovery::{RecoveryCode, StoredRecoveryCode};
 use otp_core::secret::Secret;
 use otp_core::state::State;
 use otp_core::store::administration::init;
@@ -504,4 +505,121 @@ fn damaged_decoys_refuse_at_once_and_init_makes_them_anew() {
         }
     }
     assert!(scene.store.damaged_decoys().is_empty());
+}
+
+#[test]
+fn repair_of_a_state_from_an_old_backup_reopens_nothing() {
+    let scene = enrolled();
+    let old_state = fs::read(scene.state_file()).unwrap();
+    for _ in 0..2 {
+        let change = scene.store.administer().unwrap();
+        change.update(&scene.alice, |_, _| Ok(())).unwrap();
+    }
+    fs::write(scene.state_file(), old_state).unwrap();
+    assert!(matches!(
+        scene.error().problem,
+        Problem::Generation {
+            account: 3,
+            state: 1
+        }
+    ));
+    let repaired = scene
+        .store
+        .administer()
+        .unwrap()
+        .repair(&scene.alice, NOW)
+        .unwrap();
+    assert!(matches!(repaired, Repaired::Rebuilt { .. }), "{repaired:?}");
+    let record = scene.store.lock(&scene.alice).unwrap();
+    let [totp, hotp] = &record.state().tokens[..] else {
+        panic!("not two devices")
+    };
+    assert!(totp.next > Period::default().step(NOW) + 20 && hotp.next == u64::MAX);
+}
+
+#[test]
+fn repair_of_an_account_from_an_old_backup_reopens_no_recovery_code_and_no_removed_device() {
+    let scene = enrolled();
+    let code = StoredRecoveryCode::new(&RecoveryCode::generate().unwrap()).unwrap();
+    let change = |change: &dyn Fn(&mut Account, &mut State)| {
+        let administration = scene.store.administer().unwrap();
+        administration
+            .update(&scene.alice, |account, state| {
+                change(account, state);
+                Ok(())
+            })
+            .unwrap();
+    };
+    change(&|account, state| {
+        account.recovery = vec![code.clone()];
+        state.used_recovery = vec![code.id()];
+    });
+    let backup = fs::read(scene.account_file()).unwrap();
+    for _ in 0..2 {
+        change(&|account, _| {
+            account.recovery.clear();
+            account.tokens.retain(|token| token.id != "key");
+        });
+    }
+    fs::write(scene.account_file(), backup).unwrap();
+    scene
+        .store
+        .administer()
+        .unwrap()
+        .repair(&scene.alice, NOW)
+        .unwrap();
+    let record = scene.store.lock(&scene.alice).unwrap();
+    assert_eq!(record.state().used_recovery, [code.id()]);
+    let key = record.account().token("key").unwrap();
+    assert_eq!(record.state().token(key.serial, key.kind).next, u64::MAX);
+}
+
+#[test]
+fn a_state_that_does_not_know_the_device_is_damage_and_not_a_fresh_start() {
+    let scene = enrolled();
+    let old_state = fs::read(scene.state_file()).unwrap();
+    let administration = scene.store.administer().unwrap();
+    administration.remove(&scene.alice).unwrap();
+    let mut account = Account::new(&scene.alice, NOW);
+    account.tokens = vec![token("phone", Kind::Hotp { counter: 0 })];
+    let state = State::new(&account);
+    administration.create(&scene.alice, account, state).unwrap();
+    drop(administration);
+    fs::write(scene.state_file(), old_state).unwrap();
+    assert!(matches!(scene.error().problem, Problem::UnknownDevice(_)));
+    scene
+        .store
+        .administer()
+        .unwrap()
+        .repair(&scene.alice, NOW)
+        .unwrap();
+    assert_eq!(
+        scene.store.lock(&scene.alice).unwrap().state().tokens[0].next,
+        u64::MAX
+    );
+}
+
+#[test]
+fn under_a_file_size_limit_nothing_is_judged() {
+    // In a process of its own: the limit is the whole process's.
+    if let Ok(path) = std::env::var("OTPGATE_LIMITED_STORE") {
+        let store = FilesStore::open(Path::new(&path)).unwrap();
+        let error = store.lock(&UserName::from("alice")).unwrap_err();
+        assert!(
+            matches!(error.problem, Problem::FileSizeLimit(0)),
+            "{error}"
+        );
+        return;
+    }
+    let scene = enrolled();
+    let program = std::env::current_exe().unwrap();
+    let limited = std::process::Command::new("sh")
+        .args(["-c", "ulimit -f 0; exec \"$@\" 2>&1 | cat", "sh"])
+        .arg(program)
+        .args(["--exact", "under_a_file_size_limit_nothing_is_judged"])
+        .env("OTPGATE_LIMITED_STORE", &scene.path)
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&limited.stdout);
+    assert!(report.contains("1 passed"), "{report}");
 }

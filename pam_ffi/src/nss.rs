@@ -1,5 +1,5 @@
-//! Does this user exist, and in which groups: what the system's name service says
-//! (`nsswitch.conf`).
+//! Does this user exist, under which spelling, and in which groups: what the system's name service
+//! says (`nsswitch.conf`).
 //!
 //! Names are raw bytes, as PAM passes them. The service may ask files, LDAP or sssd, so every
 //! question may take as long as those take, and every answer may differ from the last.
@@ -18,6 +18,13 @@ const LARGEST_BUFFER: usize = 1 << 20;
 /// `NGROUPS_MAX` of Linux: no process can be in more groups.
 const MOST_GROUPS: usize = 65_536;
 
+/// What some services return for "no such entry" instead of 0 with an empty result; getpwnam_r(3)
+/// names them.
+const NO_SUCH_ENTRY: [c_int; 2] = [libc::ENOENT, libc::ESRCH];
+/// glibc itself returns 0 for "no such entry". These same codes are then what the last service left
+/// behind that could not be asked, such as ENOENT for a file or a socket that is gone.
+const NO_CODE: [c_int; 0] = [];
+
 /// Is there a user of this name? A name with a NUL inside is nobody's.
 ///
 /// # Errors
@@ -26,6 +33,46 @@ const MOST_GROUPS: usize = 65_536;
 /// what it said.
 pub fn user_exists(name: &[u8]) -> io::Result<bool> {
     primary_group(name).map(|group| group.is_some())
+}
+
+/// The user's name as the name service spells it, which may be another spelling than the one asked
+/// for: sssd and winbind answer `alice` when asked for `ALICE`, and some for `EXAMPLE\alice`. None for a
+/// user whom nobody knows.
+///
+/// # Errors
+///
+/// As [`user_exists`].
+pub fn canonical_name(name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let name = passwd(name, |entry| {
+        // SAFETY: the name of an entry that was found is a C string in the buffer, which `look_up`
+        // still holds.
+        unsafe { reply::copy(entry.pw_name) }
+    })?;
+    Ok(name.flatten())
+}
+
+/// Whether there is a group of this name, when every service that had to be asked has answered.
+///
+/// Where the rest of this file takes `ENOENT` and `ESRCH` for "no such entry", they are errors here: a
+/// directory that is down must not pass for one without the group.
+///
+/// # Errors
+///
+/// Whatever the name service returns beside "there" and "not there", which glibc both report as 0.
+pub fn group_answers(name: &[u8]) -> io::Result<bool> {
+    let Ok(name) = CString::new(name) else {
+        return Ok(false);
+    };
+    let found = look_up(
+        &NO_CODE,
+        |entry: *mut libc::group, buffer, size, found| {
+            // SAFETY: the name is a C string, `look_up` passes a buffer of `size` bytes and room
+            // for both results.
+            unsafe { libc::getgrnam_r(name.as_ptr(), entry, buffer, size, found) }
+        },
+        |_| (),
+    )?;
+    Ok(found.is_some())
 }
 
 /// The names of all groups that the user is in, the primary group included, in the name service's
@@ -47,22 +94,29 @@ pub fn groups_of(name: &[u8]) -> io::Result<Vec<Vec<u8>>> {
 
 /// The user's primary group; none for a user whom nobody knows.
 fn primary_group(name: &[u8]) -> io::Result<Option<libc::gid_t>> {
+    passwd(name, |entry| entry.pw_gid)
+}
+
+/// What `read` takes from the user's entry; none for a user whom nobody knows.
+fn passwd<T>(name: &[u8], read: impl Fn(&libc::passwd) -> T) -> io::Result<Option<T>> {
     let Ok(name) = CString::new(name) else {
         return Ok(None);
     };
     look_up(
+        &NO_SUCH_ENTRY,
         |entry: *mut libc::passwd, buffer, size, found| {
             // SAFETY: the name is a C string, `look_up` passes a buffer of `size` bytes and room
             // for both results.
             unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer, size, found) }
         },
-        |entry| entry.pw_gid,
+        read,
     )
 }
 
 /// The group's name; none for a group without one.
 fn group_name(group: libc::gid_t) -> io::Result<Option<Vec<u8>>> {
     let name = look_up(
+        &NO_SUCH_ENTRY,
         |entry: *mut libc::group, buffer, size, found| {
             // SAFETY: `look_up` passes a buffer of `size` bytes and room for both results.
             unsafe { libc::getgrgid_r(group, entry, buffer, size, found) }
@@ -77,8 +131,9 @@ fn group_name(group: libc::gid_t) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Calls one of the `get..._r` functions with growing buffers, and lets `read` take what it wants
-/// from the entry.
+/// from the entry. The codes in `absent` mean "no such entry", as 0 with an empty result does.
 fn look_up<E, T>(
+    absent: &[c_int],
     call: impl Fn(*mut E, *mut c_char, usize, *mut *mut E) -> c_int,
     read: impl Fn(&E) -> T,
 ) -> io::Result<Option<T>> {
@@ -99,8 +154,7 @@ fn look_up<E, T>(
             0 => return Ok(unsafe { found.as_ref() }.map(read)),
             libc::ERANGE if size < LARGEST_BUFFER => size *= 2,
             libc::EINTR => {}
-            // What some services say for "no such entry"; getpwnam_r(3) names them.
-            libc::ENOENT | libc::ESRCH => return Ok(None),
+            code if absent.contains(&code) => return Ok(None),
             error => return Err(io::Error::from_raw_os_error(error)),
         }
     }
@@ -160,6 +214,7 @@ mod tests {
     fn a_lookup_grows_its_buffer_and_gives_up_at_the_limit() {
         let sizes = std::cell::RefCell::new(Vec::new());
         let answer = look_up(
+            &NO_SUCH_ENTRY,
             |_: *mut u8, _, size, _| {
                 sizes.borrow_mut().push(size);
                 libc::ERANGE
@@ -172,10 +227,74 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_found_under_the_spelling_of_the_name_service() {
+        assert_eq!(canonical_name(b"root").unwrap(), Some(b"root".to_vec()));
+        for name in [&b"no-such-user-here"[..], b"", b"root\0", b"\xff\xfe"] {
+            assert_eq!(canonical_name(name).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_group_is_there_or_not_there() {
+        assert!(group_answers(b"root").unwrap());
+        for name in [&b"no-such-group-here"[..], b"", b"root\0", b"\xff\xfe"] {
+            assert!(!group_answers(name).unwrap());
+        }
+    }
+
+    #[test]
     fn a_failing_service_is_an_error_and_not_a_no() {
-        let answer = look_up(|_: *mut u8, _, _, _| libc::EIO, |entry| *entry);
-        assert_eq!(answer.unwrap_err().raw_os_error(), Some(libc::EIO));
-        let absent = look_up(|_: *mut u8, _, _, _| libc::ENOENT, |entry| *entry);
-        assert_eq!(absent.unwrap(), None);
+        let ask = |absent: &[c_int], code| look_up(absent, |_: *mut u8, _, _, _| code, |_| ());
+        let code_of = |answer: io::Result<Option<()>>| answer.unwrap_err().raw_os_error();
+        for code in NO_SUCH_ENTRY {
+            assert_eq!(ask(&NO_SUCH_ENTRY, code).unwrap(), None);
+            assert_eq!(code_of(ask(&NO_CODE, code)), Some(code));
+        }
+        for absent in [&NO_SUCH_ENTRY[..], &NO_CODE] {
+            assert_eq!(code_of(ask(absent, libc::EIO)), Some(libc::EIO));
+            assert_eq!(ask(absent, 0).unwrap(), None);
+        }
+    }
+
+    /// In a process of its own whose `/etc` holds nothing but these files.
+    fn on_a_host_with(files: &[(&str, &str)], test: &str) {
+        use std::process::{self, Command};
+        let etc = std::env::temp_dir().join(format!("nss-{}-{test}", process::id()));
+        std::fs::create_dir(&etc).unwrap();
+        for (name, text) in files {
+            std::fs::write(etc.join(name), text).unwrap();
+        }
+        let ran = Command::new("unshare")
+            .args(["--mount", "sh", "-c"])
+            .arg(r#"mount --bind "$1" /etc && exec "$2" --ignored --exact "nss::tests::$3""#)
+            .arg("sh")
+            .arg(&etc)
+            .arg(std::env::current_exe().unwrap())
+            .arg(test)
+            .output()
+            .unwrap();
+        std::fs::remove_dir_all(&etc).unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(said.contains("1 passed"), "{ran:?}");
+    }
+
+    #[test]
+    fn a_service_that_cannot_be_asked_is_no_answer_about_a_group() {
+        let nsswitch = ("nsswitch.conf", "passwd: files\ngroup: files\n");
+        on_a_host_with(&[nsswitch], "groups_cannot_be_asked_for");
+        on_a_host_with(&[nsswitch, ("group", "")], "there_is_no_group");
+    }
+
+    #[test]
+    #[ignore = "run by another test, on a host without /etc/group"]
+    fn groups_cannot_be_asked_for() {
+        let error = group_answers(b"root").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    }
+
+    #[test]
+    #[ignore = "run by another test, on a host with an empty /etc/group"]
+    fn there_is_no_group() {
+        assert!(!group_answers(b"root").unwrap());
     }
 }

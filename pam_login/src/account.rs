@@ -14,7 +14,7 @@ pub fn permit(host: &mut impl Host, options: &Options) -> Outcome {
         Ok(login) => login,
         Err(failure) => return failure.report(host, None),
     };
-    let rule = Config::load(&options.config)
+    let rule = Config::load(options.config.as_deref())
         .map_err(Failure::Config)
         .and_then(|config| login.rule(&config, host));
     match rule {

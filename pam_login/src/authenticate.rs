@@ -62,7 +62,7 @@ fn ask_and_verify(
     subject: &Subject,
     clock: &impl Clock,
 ) -> Result<Answered, Failure> {
-    let config = Config::load(&options.config)?;
+    let config = Config::load(options.config.as_deref())?;
     let then = login.rule(&config, host)?;
     if options.debug {
         host.log(
@@ -76,17 +76,17 @@ fn ask_and_verify(
     }
     let store = FilesStore::open(&config.state_dir)?;
     let may_pass = then == Then::Optional || (then == Then::Require && options.nullok);
-    // Only a clear "no" lets anybody pass; what cannot be read is asked for a code, and refused.
-    if may_pass && matches!(store.is_enrolled(&login.user), Ok(false)) {
+    if may_pass && login.is_surely_not_enrolled(&store, host) {
         subject.ignored(host, "not_enrolled");
         return Ok(Answered::WithoutAsking(Outcome::NotEnrolledAllowed));
     }
     let denied = then == Then::Deny;
     let verifier = Verifier::new(&store, &config.parameters);
+    let place = (login.origin.source(), login.service.as_str());
     if let Some(seconds) = options.grace
         && !denied
         && matches!(
-            verifier.in_grace(&login.user, login.origin.source(), seconds, clock),
+            verifier.in_grace(&login.user, place, seconds, clock),
             Ok(true)
         )
     {
@@ -97,7 +97,7 @@ fn ask_and_verify(
         login,
         options,
         denied,
-        verifier,
+        config: &config,
         clock,
     };
     dialogue.run(host).map(Answered::Verdict)
@@ -160,17 +160,49 @@ impl Login {
     /// What the rules say.
     ///
     /// # Errors
-    /// [`Failure::Groups`] when a rule depends on groups that cannot be looked up.
+    /// [`Failure::NameService`] when a rule depends on groups that cannot be looked up.
     pub fn rule(&self, config: &Config, host: &impl Host) -> Result<Then, Failure> {
+        let rules = &config.rules;
+        let mut names = vec![self.raw_user.clone()];
+        if rules.iter().any(|rule| rule.users.is_some()) {
+            let canonical = host
+                .canonical_name(&self.raw_user)
+                .map_err(Failure::NameService)?;
+            names.extend(canonical.filter(|name| *name != self.raw_user));
+        }
         let login = rules::Login {
-            user: &self.raw_user,
+            names: &names,
             service: &self.service,
             origin: self.origin,
         };
-        let groups = || host.groups(&self.raw_user);
-        let (then, _) =
-            rules::first_match(&config.rules, &login, groups).map_err(Failure::Groups)?;
+        let groups = || {
+            let named = rules
+                .iter()
+                .filter_map(|rule| rule.groups.as_ref())
+                .flatten();
+            host.groups(
+                &self.raw_user,
+                &named.map(String::as_str).collect::<Vec<_>>(),
+            )
+        };
+        let (then, _) = rules::first_match(rules, &login, groups).map_err(Failure::NameService)?;
         Ok(then)
+    }
+
+    /// Whether it is certain that nobody is enrolled under any spelling of this name. What cannot be said
+    /// for certain is no "no": such a login is asked for a code, and refused.
+    fn is_surely_not_enrolled(&self, store: &FilesStore, host: &impl Host) -> bool {
+        if !matches!(store.is_enrolled(&self.user), Ok(false)) {
+            return false;
+        }
+        match host.canonical_name(&self.raw_user) {
+            // Some name services know ALICE and alice@example.org as alice, who may be enrolled.
+            Ok(Some(name)) if name != self.raw_user => {
+                matches!(store.is_enrolled(&UserName::new(&name)), Ok(false))
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        }
     }
 
     /// As the log names it.
@@ -189,8 +221,8 @@ pub enum Failure {
     HandOn(ReturnCode),
     /// The configuration.
     Config(ConfigError),
-    /// The groups of the user.
-    Groups(std::io::Error),
+    /// The name service.
+    NameService(std::io::Error),
     /// The store.
     Store(StoreError),
 }
@@ -226,10 +258,10 @@ impl Failure {
                 "bad_configuration",
                 error.to_string(),
             ),
-            Self::Groups(error) => (
+            Self::NameService(error) => (
                 Outcome::StoreFailed,
-                "groups_unknown",
-                format!("a rule needs the user's groups: {error}"),
+                "name_service",
+                format!("a rule needs to know the user: {error}"),
             ),
             Self::Store(error) => (Outcome::StoreFailed, "store", error.to_string()),
         };
@@ -248,7 +280,7 @@ struct Dialogue<'a, C> {
     login: &'a Login,
     options: &'a Options,
     denied: bool,
-    verifier: Verifier<'a, FilesStore>,
+    config: &'a Config,
     clock: &'a C,
 }
 
@@ -326,7 +358,10 @@ impl<C: Clock> Dialogue<'_, C> {
             service: &self.login.service,
             remember: self.options.grace.is_some(),
         };
-        let verdict = self.verifier.verify(&self.login.user, &attempt, self.clock);
-        Ok(verdict?)
+        // Opened after the answer: while a person typed, the store may have been put back from a backup, and
+        // a handle from before would go on using up codes in the old one.
+        let store = FilesStore::open(&self.config.state_dir)?;
+        let verifier = Verifier::new(&store, &self.config.parameters);
+        Ok(verifier.verify(&self.login.user, &attempt, self.clock)?)
     }
 }

@@ -36,13 +36,18 @@ pub trait Host {
     fn fail_delay(&mut self, delay: Duration);
     /// Writes a line to syslog.
     fn log(&mut self, priority: Priority, line: &str);
-    /// Whether the system knows the user.
-    fn user_exists(&self, user: &[u8]) -> bool;
-    /// The groups of the user.
+    /// The user name as the system spells it, which may differ from what was asked for; `None` for a user
+    /// whom it does not know.
     ///
     /// # Errors
-    /// What the system answered.
-    fn groups(&self, user: &[u8]) -> std::io::Result<Vec<Vec<u8>>>;
+    /// When the name service does not answer, which is not the same as "no".
+    fn canonical_name(&self, user: &[u8]) -> std::io::Result<Option<Vec<u8>>>;
+    /// The groups of the user, after each group of `named` has been asked for: the call that lists a user's
+    /// groups says nothing of a service that did not answer, and those calls do.
+    ///
+    /// # Errors
+    /// When the name service does not answer.
+    fn groups(&self, user: &[u8], named: &[&str]) -> std::io::Result<Vec<Vec<u8>>>;
 }
 
 impl Host for Module<'_> {
@@ -83,11 +88,14 @@ impl Host for Module<'_> {
         self.syslog(priority, line);
     }
 
-    fn user_exists(&self, user: &[u8]) -> bool {
-        nss::user_exists(user).unwrap_or(false)
+    fn canonical_name(&self, user: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
+        nss::canonical_name(user)
     }
 
-    fn groups(&self, user: &[u8]) -> std::io::Result<Vec<Vec<u8>>> {
+    fn groups(&self, user: &[u8], named: &[&str]) -> std::io::Result<Vec<Vec<u8>>> {
+        for group in named {
+            nss::group_answers(group.as_bytes())?;
+        }
         nss::groups_of(user)
     }
 }

@@ -108,7 +108,7 @@ impl Subject {
 
     /// Whether the system knows the user. Not on the way to a verdict: see above.
     fn exists(&self, host: &impl Host) -> bool {
-        host.user_exists(&self.raw_user)
+        matches!(host.canonical_name(&self.raw_user), Ok(Some(_)))
     }
 
     /// Nobody is asked.

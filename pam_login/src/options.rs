@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use otp_core::config::{DEFAULT_PATH, parse_duration};
+use otp_core::config::parse_duration;
 
 /// The prompt for a code. An interface: clients compare it literally.
 pub const CODE_PROMPT: &str = "Verification code: ";
@@ -33,8 +33,8 @@ pub enum FirstPass {
 /// The options of one pam.d line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// `config=PATH`.
-    pub config: PathBuf,
+    /// `config=PATH`; the usual file when absent.
+    pub config: Option<PathBuf>,
     /// `nullok`: who is not enrolled is not asked.
     pub nullok: bool,
     /// `ask_password`: ask for the password first, and hand it on.
@@ -60,7 +60,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            config: DEFAULT_PATH.into(),
+            config: None,
             nullok: false,
             ask_password: false,
             first_pass: FirstPass::Ignore,
@@ -130,7 +130,7 @@ impl Options {
             None => (argument, None),
         };
         match (name, value) {
-            ("config", Some(path)) => self.config = absolute(path)?,
+            ("config", Some(path)) => self.config = Some(absolute(path)?),
             ("nullok", None) => self.nullok = true,
             ("ask_password", None) => self.ask_password = true,
             ("try_first_pass", None) => self.first_pass = FirstPass::Try,

@@ -36,6 +36,7 @@ enum Event {
     Shown(&'static str),
     HungUp(&'static str),
     Panics(&'static str),
+    Does(Box<dyn Fn() -> Vec<u8>>),
 }
 
 /// An application that follows a script, and complains about what is left of it.
@@ -125,6 +126,7 @@ impl Host for Script {
                 assert_eq!(text, expected);
                 Err(ReturnCode::CONV_ERR)
             }
+            Event::Does(something) => Ok(Some(Zeroizing::new(something()))),
             Event::Panics(expected) => {
                 assert_eq!(text, expected);
                 panic!("hunter2 is in this panic's message");
@@ -137,10 +139,15 @@ impl Host for Script {
     fn log(&mut self, _: Priority, line: &str) {
         self.log.push(line.to_owned());
     }
-    fn user_exists(&self, user: &[u8]) -> bool {
-        user == b"alice" || user == b"bob"
+    fn canonical_name(&self, user: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
+        match user {
+            b"carol" => Err(std::io::Error::other("directory server down")),
+            b"alice" | b"ALICE" => Ok(Some(b"alice".to_vec())),
+            b"bob" | b"BOB" => Ok(Some(b"bob".to_vec())),
+            _ => Ok(None),
+        }
     }
-    fn groups(&self, _: &[u8]) -> std::io::Result<Vec<Vec<u8>>> {
+    fn groups(&self, _: &[u8], _: &[&str]) -> std::io::Result<Vec<Vec<u8>>> {
         Err(std::io::Error::other("directory server down"))
     }
 }
@@ -284,6 +291,56 @@ fn nullok_lets_pass_who_is_not_enrolled_without_a_question() {
     );
     let mut script = Script::new("alice", vec![asked("000000")]);
     assert_eq!(scene.log_in(&["nullok"], &mut script), Outcome::Refused);
+}
+
+#[test]
+fn another_spelling_of_an_enrolled_name_is_no_pass() {
+    let scene = Scene::new();
+    for user in ["ALICE", "carol"] {
+        let mut script = Script::new(user, vec![asked(scene.code(0))]);
+        assert_eq!(
+            scene.log_in(&["nullok"], &mut script),
+            Outcome::Refused,
+            "{user}"
+        );
+    }
+    let passes = scene.log_in(&["nullok"], &mut Script::new("BOB", vec![]));
+    assert_eq!(passes, Outcome::NotEnrolledAllowed);
+    scene.configure("[[rule]]\nusers = [\"bob\"]\nthen = \"deny\"\n");
+    let mut script = Script::new("BOB", vec![asked("123456")]);
+    assert_eq!(scene.log_in(&["nullok"], &mut script), Outcome::Refused);
+}
+
+#[test]
+fn a_store_that_is_replaced_at_the_prompt_is_the_one_that_counts() {
+    let scene = Scene::new();
+    let code = scene.code(0);
+    let state = scene.path().join("state");
+    let gone = scene.path().join("gone");
+    let mut script = Script::new(
+        "alice",
+        vec![Event::Does(Box::new(move || {
+            std::fs::rename(&state, &gone).unwrap();
+            code.clone()
+        }))],
+    );
+    assert_eq!(scene.log_in(&[], &mut script), Outcome::StoreFailed);
+}
+
+#[test]
+fn a_configuration_that_was_named_has_to_be_there() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.path().join("otpgate.toml")).unwrap();
+    let mut script = Script::new("alice", vec![]);
+    assert_eq!(
+        scene.log_in(&["nullok"], &mut script),
+        Outcome::Misconfigured
+    );
+    assert!(
+        script.log[0].contains("is not there, though it was named"),
+        "{}",
+        script.log[0]
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fs, thread};
@@ -24,6 +24,14 @@ struct Received {
     arrived: Condvar,
 }
 
+impl Received {
+    /// Whoever panicked with the lock in hand only read: a test that fails while it looks through the
+    /// lines still has to show them, and a second panic would end every other test with it.
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Syslog {
     /// Binds the socket in the sandbox of the calling thread.
     pub(crate) fn start() -> Self {
@@ -37,7 +45,7 @@ impl Syslog {
 
     /// All lines so far, as sent: priority, time, tag, message.
     pub fn lines(&self) -> Vec<String> {
-        self.received.lines.lock().unwrap().clone()
+        self.received.lines().clone()
     }
 
     /// The first line, past or coming, that `wanted` accepts.
@@ -46,12 +54,13 @@ impl Syslog {
     /// When none comes before the deadline; the report holds the whole log.
     pub fn wait_for(&self, deadline: Duration, wanted: impl Fn(&str) -> bool) -> String {
         let found = |lines: &[String]| lines.iter().find(|line| wanted(line)).cloned();
-        let lines = self.received.lines.lock().unwrap();
         let (lines, _) = self
             .received
             .arrived
-            .wait_timeout_while(lines, deadline, |lines| found(lines).is_none())
-            .unwrap();
+            .wait_timeout_while(self.received.lines(), deadline, |lines| {
+                found(lines).is_none()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
         found(&lines).unwrap_or_else(|| panic!("not in syslog:\n{}", lines.join("\n")))
     }
 }
@@ -80,7 +89,7 @@ fn receive(socket: &UnixDatagram, received: &Received) {
         let line = String::from_utf8_lossy(datagram)
             .trim_end_matches(['\0', '\n'])
             .to_owned();
-        received.lines.lock().unwrap().push(line);
+        received.lines().push(line);
         received.arrived.notify_all();
     }
 }
