@@ -65,7 +65,12 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     fn config(&self) -> Result<Config, CliError> {
         self.refuse_missing_config()?;
-        Ok(Config::load(&self.cli.config)?)
+        Ok(Config::load(self.named_config())?)
+    }
+
+    /// The configuration, when it is not the usual one.
+    fn named_config(&self) -> Option<&Path> {
+        Some(self.cli.config.as_path()).filter(|path| *path != Path::new(DEFAULT_PATH))
     }
 
     /// Without a file the defaults hold. A file that was named and is not there is a typing error,

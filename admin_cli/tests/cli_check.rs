@@ -349,6 +349,70 @@ fn a_configuration_that_others_may_write_is_an_error() {
     assert_eq!(ours(&desk), [Value::Null; 0], "the cure works");
 }
 
+/// A service whose lines name a configuration of their own, and the finding with this code.
+fn vault(desk: &Desk, config: &str, account: &str, code: &str) -> Option<Value> {
+    places(desk);
+    fs::write(
+        desk.path("pam.d/vault"),
+        format!(
+            "auth requisite pam_unix.so\nauth required pam_otpgate.so config={config}\n{account}account required pam_unix.so\n"
+        ),
+    )
+    .unwrap();
+    findings(desk)
+        .into_iter()
+        .find(|finding| finding["code"] == code)
+}
+
+#[test]
+fn a_configuration_that_a_line_names_has_to_be_taken() {
+    let desk = Desk::new();
+    let other = desk.path("other.toml");
+    let named = other.to_str().unwrap().to_owned();
+    let place = format!("{}:2", desk.path("pam.d/vault").display());
+    let write = |text: &str, mode| {
+        fs::write(&other, text).unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let judged = || vault(&desk, &named, "", "pam-config");
+    let expect = |meaning: &str, cure: &str| {
+        let finding = judged().unwrap();
+        assert_eq!(finding["severity"], "error");
+        assert_eq!(finding["place"], place.as_str());
+        let said = finding["meaning"].as_str().unwrap();
+        assert!(said.contains(meaning) && said.contains(&named), "{said}");
+        assert!(
+            finding["cure"].as_str().unwrap().starts_with(cure),
+            "{finding}"
+        );
+    };
+    expect("is not there, though it was named", "sudoedit +2 ");
+    write("[totp]\nwindw = 1\n", 0o644);
+    expect("unknown key \"windw\"", "correct the line");
+    write("", 0o666);
+    expect("has mode 0666", "chmod 0644 ");
+    write("", 0o644);
+    assert_eq!(judged(), None);
+}
+
+#[test]
+fn deny_rules_of_the_configuration_that_a_line_names_need_an_account_line() {
+    let desk = Desk::new();
+    let other = desk.path("other.toml");
+    let named = other.to_str().unwrap().to_owned();
+    fs::write(&other, "[[rule]]\nusers = [\"bob\"]\nthen = \"deny\"\n").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
+    let code = "pam-deny-not-enforced";
+    assert!(vault(&desk, &named, "", code).is_some());
+    let account = format!("account required pam_otpgate.so config={named}\n");
+    assert_eq!(vault(&desk, &named, &account, code), None);
+
+    // And those of the command's own configuration do not count for a line that names another.
+    let denies = Desk::with_settings("[[rule]]\nusers = [\"bob\"]\nthen = \"deny\"\n");
+    fs::write(&other, "").unwrap();
+    assert_eq!(vault(&denies, &named, "", code), None);
+}
+
 #[test]
 fn without_root_it_says_that_it_could_not_look() {
     let desk = Desk::new();

@@ -225,6 +225,84 @@ fn stacks_of_three_distributions() {
     }
 }
 
+#[test]
+fn programs_that_any_user_starts_judge_the_password_first() {
+    let before: &[&str] = &["pam-code-before-password"];
+    let cases: [(&str, bool, &str, &[&str], Severity); 9] = [
+        ("su", true, OURS, before, Severity::Error),
+        ("sudo", true, OURS, before, Severity::Error),
+        ("doas", true, OURS, before, Severity::Error),
+        (
+            "su, asking for the password itself",
+            true,
+            "auth required pam_otpgate.so ask_password",
+            before,
+            Severity::Error,
+        ),
+        (
+            "sudo, cutting the code off the password",
+            true,
+            "auth required pam_otpgate.so forward_pass",
+            before,
+            Severity::Error,
+        ),
+        (
+            "sudo-i, behind a check that decides nothing",
+            true,
+            "auth optional pam_unix.so\nauth required pam_otpgate.so use_first_pass",
+            before,
+            Severity::Error,
+        ),
+        (
+            "su-l, without any check",
+            false,
+            OURS,
+            before,
+            Severity::Error,
+        ),
+        (
+            "runuser, for root alone",
+            true,
+            OURS,
+            before,
+            Severity::Warning,
+        ),
+        ("login", true, OURS, before, Severity::Warning),
+    ];
+    for (name, then_password, line, expected, severity) in cases {
+        let host = Host::new("redhat9");
+        let service = name.split([' ', ',']).next().unwrap();
+        let password = match then_password {
+            true => "auth required pam_unix.so\n",
+            false => "",
+        };
+        host.write(service, format!("{line}\n{password}"));
+        let findings = host.check_pam(false);
+        assert_eq!(codes(&findings), expected, "{name}: {findings:#?}");
+        assert_eq!(findings[0].severity, severity, "{name}");
+        let stopped = findings[0].meaning.contains("any local user can stop");
+        assert_eq!(stopped, severity == Severity::Error, "{name}");
+    }
+    let host = Host::new("redhat9");
+    host.write("su", format!("auth requisite pam_unix.so\n{OURS}\n"));
+    assert_eq!(codes(&host.check_pam(false)), [""; 0]);
+}
+
+#[test]
+fn an_error_for_one_service_is_not_hidden_by_the_warning_of_another() {
+    let host = Host::new("debian12");
+    host.write(
+        "common-auth",
+        format!("{OURS}\nauth required pam_unix.so\n"),
+    );
+    let findings = host.check_pam(false);
+    let findings = finding::sorted(findings);
+    let found = findings
+        .iter()
+        .find(|finding| finding.code == "pam-code-before-password");
+    assert_eq!(found.unwrap().severity, Severity::Error, "{findings:#?}");
+}
+
 fn sshd_is(name: &str, text: &str, has_deny_rules: bool, expected: &[&str]) {
     let host = Host::new("debian12");
     host.write("sshd", text);

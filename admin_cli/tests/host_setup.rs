@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use admin_cli::host::pam_walk::is_ours;
+use admin_cli::host::pamd::Kind;
 use admin_cli::host::setup::{Outcome, SetupError, SetupRequest, setup};
 use host_support::{Host, codes, snapshot};
 
@@ -17,6 +19,7 @@ fn run(host: &Host, words: &str) -> Result<Outcome, SetupError> {
         undo: words.contains("--undo"),
         dry_run: words.contains("--dry-run"),
         require: words.contains("--require"),
+        config: words.split(" --config=").nth(1).map(Into::into),
     };
     setup(&host.paths, &request)
 }
@@ -510,6 +513,270 @@ fn an_earlier_drop_in_that_disagrees_is_named() {
     )
     .unwrap();
     run(&host, "sshd").unwrap();
+}
+
+#[test]
+fn a_drop_in_that_does_not_work_is_not_taken_for_one_that_does() {
+    let ours = String::from_utf8(admin_cli::host::setup_sshd::content()).unwrap();
+    let cases = [
+        ("empty", "", "", "is not what setup writes", "mv "),
+        (
+            "edited",
+            "UsePAM yes\nKbdInteractiveAuthentication no\n",
+            "",
+            "KbdInteractiveAuthentication no instead of yes",
+            "00-otpgate.conf.old && otpgate setup sshd",
+        ),
+        (
+            "ours, behind a line that wins",
+            &ours,
+            "PasswordAuthentication yes\n",
+            "sshd_config:1 says passwordauthentication yes before the drop-in",
+            "sudoedit +1 ",
+        ),
+    ];
+    for (name, text, first, expected, cure) in cases {
+        let host = Host::with_sshd("debian12");
+        fs::write(dropin(&host), text).unwrap();
+        host.sshd_config(&format!("{first}{}", host.sshd_config_text()));
+        let before = etc(&host);
+        for dry_run in ["", " --dry-run"] {
+            let why = run(&host, &format!("sshd{dry_run}"))
+                .map(|done| panic!("{name}: {done}"))
+                .unwrap_err()
+                .to_string();
+            assert!(why.contains(expected), "{name}: {why}");
+            assert!(why.contains(cure), "{name}: {why}");
+        }
+        assert_eq!(etc(&host), before, "{name}");
+    }
+}
+
+#[test]
+fn a_drop_in_that_is_ours_and_still_loses_names_the_line_that_wins() {
+    let host = Host::with_sshd("debian12");
+    run(&host, "sshd").unwrap();
+    run(&host, "sshd --undo").unwrap();
+    // What sshd says and what is written differ, as with a Match block that the asking does not show.
+    let wrapper = host.root.path().join("sshd");
+    let script = "#!/bin/sh\n/usr/sbin/sshd \"$@\" | sed 's/^passwordauthentication no/passwordauthentication yes/'\n";
+    fs::write(&wrapper, script).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = host.sshd_config_text() + "\nMatch User bob\n  PasswordAuthentication yes\n";
+    host.sshd_config(&text);
+    fs::write(dropin(&host), admin_cli::host::setup_sshd::content()).unwrap();
+    let mut paths = host.paths.clone();
+    paths.sshd_binary = wrapper;
+    let request = SetupRequest {
+        service: "sshd".into(),
+        ..SetupRequest::default()
+    };
+    let why = setup(&paths, &request).unwrap_err().to_string();
+    let line = text.lines().count();
+    let expected = format!("sshd_config:{line} wins (for \"Match User bob\")");
+    assert!(why.contains(&expected), "{why}");
+    assert!(why.contains(&format!("Type: sudoedit +{line} ")), "{why}");
+}
+
+#[test]
+fn a_drop_in_that_works_is_left_alone() {
+    let host = Host::with_sshd("debian12");
+    let text = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n";
+    fs::write(dropin(&host), text).unwrap();
+    run(&host, "sshd").unwrap();
+    assert!(host.service("sshd").contains("pam_otpgate.so"));
+    run(&host, "sshd --undo").unwrap();
+    assert_eq!(fs::read_to_string(dropin(&host)).unwrap(), text);
+}
+
+#[test]
+fn a_module_that_libpam_would_not_load_is_refused_before_any_change() {
+    type Prepare = fn(&Path);
+    let cases: [(&str, Prepare, &str); 4] = [
+        (
+            "missing",
+            |file| fs::remove_file(file).unwrap(),
+            "is not there",
+        ),
+        (
+            "a directory",
+            |file| {
+                fs::remove_file(file).unwrap();
+                fs::create_dir(file).unwrap();
+            },
+            "not a regular file",
+        ),
+        (
+            "somebody else's",
+            |file| std::os::unix::fs::chown(file, Some(12345), None).unwrap(),
+            "belongs to uid 12345",
+        ),
+        (
+            "writable",
+            |file| fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap(),
+            "0666",
+        ),
+    ];
+    for (name, prepare, expected) in cases {
+        let host = Host::with_sshd("debian12");
+        prepare(&host.paths.module_search_dirs[0].join("pam_otpgate.so"));
+        let before = etc(&host);
+        for words in ["sshd", "sshd --dry-run", "login", "login --dry-run"] {
+            let why = run(&host, words).unwrap_err();
+            assert!(matches!(why, SetupError::Module(_)), "{name}: {why}");
+            let why = why.to_string();
+            assert!(
+                why.contains(expected) && why.contains("Type: "),
+                "{name}: {why}"
+            );
+        }
+        assert_eq!(etc(&host), before, "{name}");
+        assert!(!host.paths.state_dir.join("setup/sshd").exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_module_that_is_gone_does_not_keep_anybody_from_going_back() {
+    let host = Host::with_sshd("debian12");
+    let before = etc(&host);
+    run(&host, "sshd").unwrap();
+    fs::remove_file(host.paths.module_search_dirs[0].join("pam_otpgate.so")).unwrap();
+    run(&host, "sshd --undo").unwrap();
+    assert_eq!(etc(&host), before);
+}
+
+fn own_options(host: &Host, kind: Kind) -> Vec<Vec<String>> {
+    let stack = host.paths.library().stack("login", kind);
+    let ours = stack.steps.iter().filter(|step| is_ours(step));
+    ours.map(|step| step.module().unwrap().options.clone())
+        .collect()
+}
+
+#[test]
+fn the_lines_name_the_configuration_and_a_second_run_renames_it() {
+    let paths = [
+        ("/srv/otpgate.toml", "config=/srv/otpgate.toml"),
+        ("/srv/two words.toml", "[config=/srv/two words.toml]"),
+        ("/srv/[x].toml", "[config=/srv/[x\\].toml]"),
+    ];
+    for (path, word) in paths {
+        let host = Host::new("debian12");
+        let before = etc(&host);
+        let named = format!("login --config={path}");
+        let said = run(&host, &named).unwrap().to_string();
+        let undo = format!("otpgate --config {path:?} setup login --undo");
+        assert!(said.contains(&undo), "{said}");
+        let text = host.service("login");
+        for line in [
+            format!("auth required pam_otpgate.so nullok {word}\n"),
+            format!("account required pam_otpgate.so {word}\n"),
+        ] {
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+        let option = format!("config={path}");
+        assert_eq!(
+            own_options(&host, Kind::Auth),
+            [["nullok", option.as_str()]]
+        );
+        assert_eq!(own_options(&host, Kind::Account), [[option.as_str()]]);
+        let there = Outcome::AlreadyThere {
+            service: "login".into(),
+        };
+        assert_eq!(run(&host, &named).unwrap(), there);
+
+        run(&host, "login --require --config=/srv/other.toml").unwrap();
+        for kind in [Kind::Auth, Kind::Account] {
+            assert_eq!(own_options(&host, kind), [["config=/srv/other.toml"]]);
+        }
+        run(&host, "login").unwrap();
+        for kind in [Kind::Auth, Kind::Account] {
+            assert_eq!(own_options(&host, kind), [[""; 0]; 1], "the usual one");
+        }
+        run(&host, &named).unwrap();
+        run(&host, "login --undo").unwrap();
+        assert_eq!(etc(&host), before, "{path}");
+    }
+}
+
+#[test]
+fn a_configuration_is_renamed_on_an_edited_line_and_undo_still_takes_it_out() {
+    let host = Host::new("debian12");
+    let original = host.service("login");
+    run(&host, "login --config=/srv/a.toml").unwrap();
+    let text = host.service("login").replace(
+        "so nullok config=/srv/a.toml",
+        "so [authtok_prompt=a config=b] \\\n  config=/srv/a.toml # ours\n# next",
+    );
+    host.write("login", &text);
+    run(&host, "login --config=/srv/b.toml").unwrap();
+    let line = "auth required pam_otpgate.so [authtok_prompt=a config=b] config=/srv/b.toml # ours\n# next\n";
+    assert!(
+        host.service("login").contains(line),
+        "{}",
+        host.service("login")
+    );
+    run(&host, "login --undo").unwrap();
+    assert_eq!(host.service("login").replace("# next\n", ""), original);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_named_or_is_not_the_lines_own_is_refused() {
+    let host = Host::new("debian12");
+    for path in ["otpgate.toml", "/srv/#1.toml", "/srv/a\\b", "/srv/a\nb"] {
+        let why = run(&host, &format!("login --config={path}")).unwrap_err();
+        assert!(matches!(why, SetupError::ConfigName(_)), "{path}: {why}");
+        assert!(why.to_string().contains("Type: "), "{path}: {why}");
+    }
+    let by_hand = "auth required pam_otpgate.so config=/srv/hand.toml";
+    host.insert_after("login", "@include common-auth", by_hand);
+    let before = etc(&host);
+    for words in ["login --require", "login --config=/srv/b.toml"] {
+        let why = run(&host, words).unwrap_err().to_string();
+        let cure = "Type: otpgate --config \"/srv/hand.toml\" setup login";
+        assert!(why.contains(cure), "{why}");
+    }
+    assert_eq!(etc(&host), before);
+    run(&host, "login --require --config=/srv/hand.toml").unwrap();
+    assert!(host.service("login").contains(by_hand));
+}
+
+#[test]
+fn originals_of_a_file_that_is_stuck_are_kept_and_named() {
+    let host = Host::with_sshd("debian12");
+    let login = host.service("sshd");
+    // An sshd that puts a directory in the place of the drop-in, so that nothing can take it back.
+    let wrapper = host.root.path().join("sshd");
+    let file = dropin(&host);
+    fs::write(&wrapper, format!("#!/bin/sh\n[ -f {0} ] && {{ rm {0}; mkdir {0}; echo 'line 6: no' >&2; exit 255; }}\nexec /usr/sbin/sshd \"$@\"\n", file.display())).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut paths = host.paths.clone();
+    paths.sshd_binary = wrapper;
+    let request = SetupRequest {
+        service: "sshd".into(),
+        ..SetupRequest::default()
+    };
+    let why = setup(&paths, &request).unwrap_err();
+    assert!(why.leaves_changes(), "{why}");
+    let kept = host.paths.state_dir.join("setup/sshd");
+    let why = why.to_string();
+    for words in [
+        "line 6: no",
+        &format!("could NOT be put back: {}", file.display()),
+        &format!("originals are kept in {}", kept.display()),
+        "Type: otpgate setup sshd --undo",
+    ] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    let record = admin_cli::host::setup_record::Record::load(&kept)
+        .unwrap()
+        .unwrap();
+    let entry = record.of(&host.service_path("sshd")).unwrap();
+    assert_eq!(entry.original.as_ref().unwrap().bytes, login.as_bytes());
+    assert_eq!(host.service("sshd"), login);
+
+    fs::remove_dir(&file).unwrap();
+    run(&host, "sshd --undo").unwrap();
+    assert!(!kept.exists());
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn the_whole_host() {
     let request = CheckRequest {
         user: None,
         from: None,
-        has_deny_rules: false,
+        has_deny_rules: &|_| false,
         judge_options: &|_| Ok(()),
     };
     let without_clock = |findings: Vec<Finding>| -> Vec<&'static str> {

@@ -257,6 +257,7 @@ mod tests {
     }
 
     /// In a process of its own whose `/etc` holds nothing but these files.
+    #[allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, but not in what they call.
     fn on_a_host_with(files: &[(&str, &str)], test: &str) {
         use std::process::{self, Command};
         let etc = std::env::temp_dir().join(format!("nss-{}-{test}", process::id()));

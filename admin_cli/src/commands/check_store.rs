@@ -9,6 +9,7 @@ use otp_core::user_name::UserName;
 
 use super::name;
 use crate::host::finding::Finding;
+use crate::host::pam_stack::NamedConfig;
 
 /// After so many damaged users the rest is counted, not listed.
 const MOST_LISTED: usize = 50;
@@ -16,6 +17,12 @@ const MOST_LISTED: usize = 50;
 /// Why the configuration is not taken.
 pub(super) fn configuration_finding(error: &ConfigError) -> Finding {
     match error {
+        ConfigError::Missing(path) => Finding::error(
+            "configuration",
+            path.display().to_string(),
+            "It is not there, though it was named. Every login is refused.",
+            "correct the name, or make the file",
+        ),
         ConfigError::File(error) => foundation_finding("configuration", error, "0644"),
         ConfigError::Text {
             path,
@@ -27,6 +34,35 @@ pub(super) fn configuration_finding(error: &ConfigError) -> Finding {
             format!("{problem}. Every login is refused."),
             "correct the line; `otpgate check` tells when it is right",
         ),
+    }
+}
+
+/// A line of pam.d that names a configuration which is not taken.
+pub(super) fn named_config_finding(named: &NamedConfig, error: &ConfigError) -> Finding {
+    let (file, line) = (named.file.display(), named.line);
+    let about = configuration_finding(error);
+    let cure = match error {
+        ConfigError::Missing(_) => {
+            format!("sudoedit +{line} {file}    # correct the path behind \"config=\"")
+        }
+        _ => about.cure,
+    };
+    Finding::error(
+        "pam-config",
+        format!("{file}:{line}"),
+        format!(
+            "This line names the configuration {}: {}",
+            about.place, about.meaning
+        ),
+        cure,
+    )
+}
+
+/// What would keep every login out of the store; damaged users aside.
+pub(super) fn check_foundation(state_dir: &Path) -> Option<Finding> {
+    match FilesStore::open(state_dir) {
+        Ok(store) => check_nobody(&store),
+        Err(error) => Some(foundation_finding("store", &error, "0700")),
     }
 }
 
@@ -62,12 +98,21 @@ fn foundation_finding(code: &'static str, error: &StoreError, mode: &str) -> Fin
     Finding::error(code, place, meaning, cure)
 }
 
-/// Looks somebody up who cannot be enrolled, which takes the key of the decoys, then tries each decoy.
+/// Looks somebody up who cannot be enrolled, which takes the key of the decoys.
+fn check_nobody(store: &FilesStore) -> Option<Finding> {
+    decoy_finding(store.lock(&UserName::new(b"")).map(drop).err())
+}
+
+/// The same, then tries each decoy.
 fn check_decoys(store: &FilesStore) -> Option<Finding> {
-    let nobody = store.lock(&UserName::new(b"")).map(drop).err();
-    let mut damaged = nobody.into_iter().chain(store.damaged_decoys());
+    check_nobody(store).or_else(|| decoy_finding(store.damaged_decoys()))
+}
+
+fn decoy_finding(damaged: impl IntoIterator<Item = StoreError>) -> Option<Finding> {
     // A login that is under way is no damage.
-    let error = damaged.find(|error| !matches!(error.problem, Problem::Busy))?;
+    let error = damaged
+        .into_iter()
+        .find(|error| !matches!(error.problem, Problem::Busy))?;
     let meaning = format!(
         "{}. It is needed to treat everybody alike, so logins are refused.",
         error.problem

@@ -8,7 +8,7 @@ use otp_core::clock::{Clock as _, SystemClock};
 use otp_core::hotp::{Code, MovingFactor};
 use otp_core::matching::{MAX_SKEW, skew_of};
 use otp_core::state::TokenState;
-use otp_core::store::Record as _;
+use otp_core::store::{FilesStore, Record as _};
 use otp_core::totp::UnixTime;
 use subtle::ConstantTimeEq as _;
 
@@ -22,7 +22,9 @@ use crate::input;
 const FURTHEST_COUNTER: u64 = 100_000;
 
 pub(super) fn run(context: &Context<'_>, arguments: &UserDevice) -> Result<u8, CliError> {
-    let store = context.store()?;
+    let config = context.config()?;
+    let window = config.parameters.reach.totp_window;
+    let store = FilesStore::open(&config.state_dir)?;
     let user = user_name(&arguments.user);
     let token = {
         let record = store.lock_enrolled(&user)?;
@@ -33,9 +35,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &UserDevice) -> Result<u8, C
     };
     let first = ask_code("The code that the device shows now: ")?;
     let second = ask_code("The code after it: ")?;
-    let state = find(&token, &first, &second, SystemClock.now())?;
-    let (next, skew) = (state.next, state.skew);
-    store.administer()?.update_state(&user, |account, whole| {
+    let found = store.administer()?.update_state(&user, |account, whole| {
         if account
             .tokens
             .iter()
@@ -43,9 +43,20 @@ pub(super) fn run(context: &Context<'_>, arguments: &UserDevice) -> Result<u8, C
         {
             return Err(format!("has enrolled {} anew meanwhile", token.id));
         }
-        whole.set_token(state);
-        Ok(())
+        // Under the lock: no login can use a code up between the look and the write.
+        let state = find(
+            &token,
+            whole.token(token.serial, token.kind),
+            (&first, &second),
+            window,
+            SystemClock.now(),
+        );
+        if let Ok(state) = &state {
+            whole.set_token(state.clone());
+        }
+        Ok(state)
     })?;
+    let TokenState { next, skew, .. } = found.map_err(CliError::no)?;
     let found = match token.kind {
         Kind::Totp { .. } => format!("its clock is {skew:+} steps off this host's"),
         Kind::Hotp { .. } => format!("its next counter is {next}"),
@@ -66,7 +77,15 @@ fn ask_code(question: &str) -> Result<Code, CliError> {
         .ok_or_else(|| CliError::no("that is no code; nothing was changed"))
 }
 
-fn find(token: &Token, first: &Code, second: &Code, now: UnixTime) -> Result<TokenState, CliError> {
+/// The device's state after these two codes. What was used stays used, with one exception: a watermark
+/// that no clock explains, left by a login under a wrong clock or by a repair, may fall.
+fn find(
+    token: &Token,
+    known: TokenState,
+    (first, second): (&Code, &Code),
+    window: u64,
+    now: UnixTime,
+) -> Result<TokenState, String> {
     let generator = token.generator();
     let fits =
         |position: MovingFactor, code: &Code| bool::from(generator.code(position).ct_eq(code));
@@ -81,23 +100,33 @@ fn find(token: &Token, first: &Code, second: &Code, now: UnixTime) -> Result<Tok
             let position = range
                 .find(both)
                 .ok_or_else(|| not_found("20 steps either side of this host's clock"))?;
-            state.advance_past(position.saturating_add(1));
             state.skew = skew_of(position.saturating_add(1), step).unwrap_or_default();
+            let explained = step
+                .saturating_add_signed(known.skew.into())
+                .saturating_add(window + 1);
+            if known.next <= explained {
+                state.next = known.next;
+                state.burnt = known.burnt;
+            }
+            state.advance_past(position.saturating_add(1));
         }
         Kind::Hotp { counter } => {
-            let mut range = counter..=counter.saturating_add(FURTHEST_COUNTER);
+            let lost = known.next == MovingFactor::MAX;
+            let from = if lost { counter } else { known.next };
+            let mut range = from..=from.saturating_add(FURTHEST_COUNTER);
             let position = range
                 .find(both)
-                .ok_or_else(|| not_found("100 000 counters from its enrolment on"))?;
+                .ok_or_else(|| not_found("100 000 counters from the next one on"))?;
+            state.burnt = known.burnt;
             state.advance_past(position.saturating_add(1));
         }
     }
     Ok(state)
 }
 
-fn not_found(range: &str) -> CliError {
-    CliError::no(format!(
-        "these are not two codes in a row of this device within {range}; nothing was changed. Set the \
-         device's clock, or enrol it again"
-    ))
+fn not_found(range: &str) -> String {
+    format!(
+        "these are not two unused codes in a row of this device within {range}; nothing was changed. Set \
+         the device's clock, or enrol it again"
+    )
 }

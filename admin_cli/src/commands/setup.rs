@@ -1,6 +1,9 @@
 //! `otpgate setup SERVICE`.
 
+use std::path::Path;
+
 use super::Context;
+use super::check_store::check_foundation;
 use crate::cli::{Places, Setup};
 use crate::error::{CliError, OK};
 use crate::host::Paths;
@@ -8,11 +11,16 @@ use crate::host::setup::{SetupRequest, setup};
 
 pub(super) fn run(context: &Context<'_>, arguments: &Setup) -> Result<u8, CliError> {
     let config = context.config()?;
+    if !arguments.undo {
+        refuse_unusable_store(&config.state_dir)?;
+    }
+    let named = context.named_config().map(std::path::absolute);
     let request = SetupRequest {
         service: arguments.service.clone(),
         undo: arguments.undo,
         dry_run: arguments.dry_run,
         require: arguments.require,
+        config: named.transpose()?,
     };
     let outcome = setup(&paths(&arguments.places, &config.state_dir), &request)?;
     let json = serde_json::to_value(&outcome).map_err(|error| CliError::new(error.to_string()))?;
@@ -20,8 +28,19 @@ pub(super) fn run(context: &Context<'_>, arguments: &Setup) -> Result<u8, CliErr
     Ok(OK)
 }
 
+/// With the module in front of a store that it cannot use, nobody gets in any more.
+fn refuse_unusable_store(state_dir: &Path) -> Result<(), CliError> {
+    let Some(finding) = check_foundation(state_dir) else {
+        return Ok(());
+    };
+    Err(CliError::new(format!(
+        "{}: {} Nothing was changed. First: {}",
+        finding.place, finding.meaning, finding.cure
+    )))
+}
+
 /// Where things are on this host, unless other places were named.
-pub(super) fn paths(places: &Places, state_dir: &std::path::Path) -> Paths {
+pub(super) fn paths(places: &Places, state_dir: &Path) -> Paths {
     let mut paths = Paths {
         state_dir: state_dir.to_owned(),
         ..Paths::default()

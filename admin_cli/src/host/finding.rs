@@ -99,16 +99,14 @@ pub fn exit_status(findings: &[Finding]) -> u8 {
     }
 }
 
-/// Keeps the first of several findings with the same code and place, errors first.
+/// Errors first; of several findings with the same code and place the first one is kept.
 ///
-/// One shared file is reached through many services; saying the same thing twelve times hides it.
+/// One shared file is reached through many services; saying the same thing twelve times hides it. What is
+/// a warning for one service may be an error for another.
 #[must_use]
-pub fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
+pub fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut seen = std::collections::HashSet::new();
-    let mut kept: Vec<Finding> = findings
-        .into_iter()
-        .filter(|finding| seen.insert((finding.code, finding.place.clone())))
-        .collect();
-    kept.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    kept
+    findings.retain(|finding| seen.insert((finding.code, finding.place.clone())));
+    findings
 }

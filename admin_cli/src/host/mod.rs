@@ -39,7 +39,7 @@ use std::path::PathBuf;
 
 use finding::Finding;
 use pam_library::Library;
-use pam_stack::JudgeOptions;
+use pam_stack::{HasDenyRules, JudgeOptions};
 use sshd_run::{Connection, Sshd};
 
 /// The service sshd asks for: its own file name (see FORMATS.md).
@@ -107,8 +107,8 @@ pub struct CheckRequest<'a> {
     pub user: Option<String>,
     /// `--from`: and for this address (without it, loopback).
     pub from: Option<IpAddr>,
-    /// The configuration has rules with `then = "deny"`.
-    pub has_deny_rules: bool,
+    /// Whether a configuration has rules with `then = "deny"`.
+    pub has_deny_rules: HasDenyRules<'a>,
     /// Judges the options of our pam.d lines.
     pub judge_options: JudgeOptions<'a>,
 }

@@ -8,6 +8,7 @@ use super::pam_library::{Library, Stack, Step};
 use super::pam_modules::checks_password;
 use super::pam_walk::{OUR_MODULE, is_ours};
 use super::pamd::{Kind, Module};
+use super::setup_pam::named_config;
 use super::{pam_entries, pam_module_file, pam_ways};
 
 /// Files that several services share by the distributions' convention.
@@ -28,8 +29,24 @@ pub const SHARED_FILES: [&str; 14] = [
     "other",
 ];
 
+/// Programs that every local user may start as root, and that keep the user's identity beside it, so that the
+/// user may send them signals. runuser is for root alone; sshd and login belong to root altogether.
+const STARTED_BY_ANYBODY: [&str; 5] = ["doas", "su", "su-l", "sudo", "sudo-i"];
+
+/// With these our line stands in for the one that checks the password.
+const TAKES_PASSWORD: [&str; 4] = [
+    "ask_password",
+    "forward_pass",
+    "use_first_pass",
+    "try_first_pass",
+];
+
 /// Judges the options of one line of ours: what `pam_otpgate::options::Options::parse` would say.
 pub type JudgeOptions<'a> = &'a dyn Fn(&[String]) -> Result<(), String>;
+
+/// Whether the configuration of this name has rules with `then = "deny"`; without a name, the one that the
+/// command works with.
+pub type HasDenyRules<'a> = &'a dyn Fn(Option<&str>) -> bool;
 
 /// What the stacks are judged against.
 pub struct Context<'a> {
@@ -37,8 +54,8 @@ pub struct Context<'a> {
     pub module_directories: &'a [PathBuf],
     /// Judges the options of our lines.
     pub judge_options: JudgeOptions<'a>,
-    /// The configuration has rules with `then = "deny"`.
-    pub has_deny_rules: bool,
+    /// Looks into the configuration of a line.
+    pub has_deny_rules: HasDenyRules<'a>,
     /// Services in which something else than PAM asks for another factor first, as sshd does with
     /// `AuthenticationMethods publickey,keyboard-interactive`.
     pub has_other_factor: &'a dyn Fn(&str) -> bool,
@@ -101,6 +118,39 @@ pub fn auth_options(library: &Library, service: &str) -> Vec<String> {
         .collect()
 }
 
+/// A line of ours with `config=PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedConfig {
+    /// The pam.d file.
+    pub file: PathBuf,
+    /// The line there.
+    pub line: usize,
+    /// What it names.
+    pub path: String,
+}
+
+/// The lines of ours that name a configuration, each once.
+#[must_use]
+pub fn named_configs(library: &Library) -> Vec<NamedConfig> {
+    let mut named = Vec::new();
+    for name in library.services() {
+        for (step, module) in Service::load(library, &name).ours() {
+            let Some(path) = named_config(module) else {
+                continue;
+            };
+            let config = NamedConfig {
+                file: step.file.clone(),
+                line: step.line,
+                path: path.to_owned(),
+            };
+            if !named.contains(&config) {
+                named.push(config);
+            }
+        }
+    }
+    named
+}
+
 /// Everything wrong with every service that uses our module.
 #[must_use]
 pub fn check(library: &Library, context: &Context<'_>) -> Vec<Finding> {
@@ -149,7 +199,8 @@ fn check_service(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     findings.extend(pam_ways::check(service.name, &service.auth));
     findings.extend(order(service, context));
     findings.extend(lines(service, context));
-    if context.has_deny_rules {
+    let denies = |(_, module): (_, &Module)| (context.has_deny_rules)(named_config(module));
+    if service.ours().any(denies) {
         findings.extend(pam_entries::deny_rules(service));
     }
     findings.extend(pam_entries::enrolment(service));
@@ -170,6 +221,19 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     let before_password = steps.iter().skip(at).any(checks_password);
     let asks_password = module.has_option("ask_password") || module.has_option("forward_pass");
     let edit = format!("sudoedit +{} {}", step.line, step.file.display());
+    let takes_password = TAKES_PASSWORD
+        .into_iter()
+        .find(|option| module.has_option(option));
+    if STARTED_BY_ANYBODY.contains(&service.name) && (!after_password || takes_password.is_some()) {
+        let cure = match after_password || before_password {
+            true => format!(
+                "{edit}    # move the line directly behind the one that checks the password, without {}",
+                TAKES_PASSWORD.join(", ")
+            ),
+            false => code_alone_cure(service.name, &edit),
+        };
+        return vec![open_to_the_caller(service.name, step, takes_password, cure)];
+    }
     match (after_password, before_password) {
         (true, _) if module.has_option("ask_password") => vec![Finding::warning(
             "pam-password-twice",
@@ -194,6 +258,27 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
         )],
         _ => Vec::new(),
     }
+}
+
+/// The caller of such a program may send it SIGSTOP, and whoever was not asked for a password needs none for that.
+fn open_to_the_caller(
+    service: &str,
+    step: &Step,
+    takes_password: Option<&str>,
+    cure: String,
+) -> Finding {
+    let how = match takes_password {
+        Some(option) => format!("with {option:?} the code is judged before the password"),
+        None => "the code is asked for before any password is checked".to_owned(),
+    };
+    Finding::error(
+        "pam-code-before-password",
+        step.place(),
+        format!(
+            "In {service} {how}: any local user can stop this program while it holds the lock of another user's state, which keeps that user out, or let it guess without knowing the password."
+        ),
+        cure,
+    )
 }
 
 fn code_alone_cure(service: &str, edit: &str) -> String {

@@ -1,17 +1,20 @@
 //! `otpgate setup SERVICE`: puts the module in place, proves that it works there, and knows the way back.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use otp_core::config::DEFAULT_PATH;
 
 use super::files::{self, Image};
+use super::finding::Severity;
 use super::pam_library::Library;
 use super::pam_stack::SHARED_FILES;
-use super::pam_walk::is_ours;
-use super::pamd::Kind;
+use super::pam_walk::{OUR_MODULE, is_ours};
+use super::pamd::{Directive, Kind, Line};
 use super::setup_change::{Change, changed, merged, preview, put, roll_back, taken_back};
-use super::setup_pam::{self, NoPlace};
+use super::setup_pam::{self, LineOptions, NoPlace};
 use super::setup_record::{self, Record};
-use super::{Paths, SSHD_SERVICE, setup_sshd};
+use super::{Paths, SSHD_SERVICE, pam_module_file, setup_sshd};
 
 pub use super::setup_error::SetupError;
 pub use super::setup_outcome::Outcome;
@@ -27,6 +30,8 @@ pub struct SetupRequest {
     pub dry_run: bool,
     /// Without `nullok`: who is not enrolled does not get in.
     pub require: bool,
+    /// The configuration that the lines name; none for the usual one, which needs no naming.
+    pub config: Option<PathBuf>,
 }
 
 /// Sets a service up, or takes it back.
@@ -49,6 +54,7 @@ struct Job<'a> {
     paths: &'a Paths,
     request: &'a SetupRequest,
     library: Library,
+    options: LineOptions,
     pam_file: PathBuf,
     record_dir: PathBuf,
 }
@@ -64,6 +70,7 @@ impl<'a> Job<'a> {
             paths,
             request,
             library: paths.library(),
+            options: line_options(request)?,
             pam_file: directory.join(service),
             record_dir: paths.state_dir.join("setup").join(service),
         })
@@ -98,7 +105,10 @@ impl<'a> Job<'a> {
         }
         self.save(&merged(record.clone(), &changes))?;
         if let Err(why) = self.apply(&changes, true) {
-            self.restore_record(record)?;
+            // The record holds the only copy of what a file that is stuck was before.
+            if !why.leaves_changes() {
+                self.restore_record(record)?;
+            }
             return Err(why);
         }
         Ok(self.done(&changes))
@@ -110,6 +120,8 @@ impl<'a> Job<'a> {
         let (source, image) = self.service_file()?;
         let text = String::from_utf8_lossy(&image.bytes).into_owned();
         let own = setup_pam::own_lines(&text, Kind::Auth);
+        self.refuse_unloadable(&own)?;
+        self.refuse_other_config(&image.bytes)?;
         let (bytes, added) = if own.is_empty() {
             self.compose(&image.bytes)?
         } else {
@@ -140,7 +152,7 @@ impl<'a> Job<'a> {
             &self.pam_file,
             &self.request.service,
             bytes,
-            self.request.require,
+            &self.options,
         )
         .map_err(|why| self.no_place(why))?;
         Ok((composed.bytes, composed.added))
@@ -153,22 +165,64 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Our line stands there: only `--require` changes it, and never adds `nullok` to a line without.
-    fn rewritten(&self, bytes: &[u8], record: Option<&Record>) -> (Vec<u8>, Vec<String>) {
-        if !self.request.require {
-            return (bytes.to_vec(), Vec::new());
+    /// libpam refuses every login over a line whose module it cannot load.
+    fn refuse_unloadable(&self, own: &[Line]) -> Result<(), SetupError> {
+        let standing = own.iter().filter_map(|line| match &line.directive {
+            Directive::Module(module) => Some(module.path.as_str()),
+            _ => None,
+        });
+        let planned = own.is_empty().then_some(OUR_MODULE);
+        let finding = standing
+            .chain(planned)
+            .flat_map(|module| pam_module_file::check(module, &self.paths.module_search_dirs))
+            .find(|finding| finding.severity == Severity::Error);
+        match finding {
+            Some(finding) => Err(SetupError::Module(Box::new(finding))),
+            None => Ok(()),
         }
-        let bytes = setup_pam::without_nullok(bytes);
+    }
+
+    /// Somebody else's line is not rewritten, and beside it one of ours would work with another store.
+    fn refuse_other_config(&self, bytes: &[u8]) -> Result<(), SetupError> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let marked = setup_pam::marked_lines(bytes, &self.request.service);
+        let wanted = self.request.config.as_deref();
+        for line in [Kind::Auth, Kind::Account]
+            .into_iter()
+            .flat_map(|kind| setup_pam::own_lines(&text, kind))
+            .filter(|line| !marked.contains(line))
+        {
+            let Directive::Module(module) = &line.directive else {
+                continue;
+            };
+            let named = setup_pam::named_config(module).filter(|path| *path != DEFAULT_PATH);
+            if named.map(Path::new) != wanted {
+                return Err(SetupError::OtherConfig {
+                    place: format!("{}:{}", self.pam_file.display(), line.first),
+                    named: named.map(str::to_owned),
+                    service: self.request.service.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Our line stands there: only `--require` and another configuration change it, and nothing adds `nullok`
+    /// to a line without.
+    fn rewritten(&self, bytes: &[u8], record: Option<&Record>) -> (Vec<u8>, Vec<String>) {
+        let service = &self.request.service;
+        let mut bytes = setup_pam::with_config(bytes, service, self.options.config.as_deref());
+        if self.request.require {
+            bytes = setup_pam::without_nullok(&bytes);
+        }
         let mut added = record
             .and_then(|record| record.of(&self.pam_file))
             .map(|entry| entry.added.clone())
             .unwrap_or_default();
-        if !added.is_empty() {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let lines: Vec<&str> = text.lines().collect();
-            for line in setup_pam::own_lines(&text, Kind::Auth) {
-                let written = lines.get(line.first.saturating_sub(1)).copied();
-                added.extend(written.map(|line| line.trim_end().to_owned()));
+        for line in setup_pam::marked_lines(&bytes, service) {
+            let text = setup_pam::text_of(&bytes, &line);
+            if !added.contains(&text) {
+                added.push(text);
             }
         }
         (bytes, added)
@@ -214,22 +268,30 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The drop-in, unless it is there or sshd runs as it must already.
+    /// The drop-in, unless sshd runs as it must already. One that is there and does not work is not trusted.
     fn plan_sshd(&self) -> Result<Option<Change>, SetupError> {
         let sshd = self.paths.sshd();
         sshd.test()?;
         let target = setup_sshd::path(&self.paths.sshd_dropin_dir);
-        if target.exists() || setup_sshd::in_force(&sshd.settings(None)?) {
+        let Some(wrong) = setup_sshd::first_wrong(&sshd.settings(None)?) else {
             return Ok(None);
+        };
+        let config = &self.paths.sshd_config;
+        setup_sshd::check_place(config, &self.paths.sshd_dropin_dir)
+            .map_err(|conflict| conflict.at(config))?;
+        match files::read(&target) {
+            Err(files::Unreadable::Missing) => {}
+            Err(why) => return Err(SetupError::Unreadable { file: target, why }),
+            Ok(there) => {
+                return Err(setup_sshd::blame(config, &target, &there.bytes, wrong).at(config));
+            }
         }
-        setup_sshd::check_place(&self.paths.sshd_config, &self.paths.sshd_dropin_dir)
-            .map_err(|conflict| conflict.at(&self.paths.sshd_config))?;
         let lines = setup_sshd::lines();
         Ok(Some(Change {
             target,
             before: None,
             after: Some(Image {
-                bytes: (lines.join("\n") + "\n").into_bytes(),
+                bytes: setup_sshd::content(),
                 mode: 0o644,
                 uid: nix::unistd::geteuid().as_raw(),
                 gid: nix::unistd::getegid().as_raw(),
@@ -306,7 +368,8 @@ impl<'a> Job<'a> {
                 .map_err(|why| SetupError::io("write", &change.target, why))
                 .and_then(|()| self.verify(change, verify));
             if let Err(why) = made {
-                return Err(roll_back(changes.get(..=index).unwrap_or(changes), why));
+                let made = changes.get(..=index).unwrap_or(changes);
+                return Err(roll_back(made, why, &self.record_dir));
             }
         }
         Ok(())
@@ -341,6 +404,7 @@ impl<'a> Job<'a> {
             changed: changed(changes),
             originals: self.record_dir.clone(),
             reload: self.reload(changes),
+            config: self.request.config.clone(),
         }
     }
 
@@ -363,6 +427,18 @@ impl<'a> Job<'a> {
             .map(|line| format!("{}:{line}", self.pam_file.display()))
             .collect()
     }
+}
+
+/// What the lines will say. Undo writes none, so a path that cannot be written is not in its way.
+fn line_options(request: &SetupRequest) -> Result<LineOptions, SetupError> {
+    let word = |path: &PathBuf| {
+        setup_pam::config_word(path).ok_or_else(|| SetupError::ConfigName(path.clone()))
+    };
+    let named = request.config.as_ref().filter(|_| !request.undo);
+    Ok(LineOptions {
+        require: request.require,
+        config: named.map(word).transpose()?,
+    })
 }
 
 /// A name that can only be a file in the directory itself.

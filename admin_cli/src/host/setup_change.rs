@@ -61,7 +61,8 @@ pub(super) fn put(target: &Path, image: Option<&Image>) -> io::Result<()> {
     }
 }
 
-pub(super) fn roll_back(made: &[Change], cause: SetupError) -> SetupError {
+/// Takes the changes back, the last one first; what was there before is also in the directory of the record.
+pub(super) fn roll_back(made: &[Change], cause: SetupError, record_dir: &Path) -> SetupError {
     let stuck: Vec<PathBuf> = made
         .iter()
         .rev()
@@ -71,6 +72,7 @@ pub(super) fn roll_back(made: &[Change], cause: SetupError) -> SetupError {
     SetupError::RolledBack {
         cause: Box::new(cause),
         stuck,
+        originals: record_dir.to_owned(),
     }
 }
 

@@ -42,6 +42,19 @@ pub enum SetupError {
     },
     /// libpam could not read the stack either.
     Damaged(Box<Finding>),
+    /// libpam could not load the module.
+    Module(Box<Finding>),
+    /// The configuration's path cannot stand on a pam.d line.
+    ConfigName(PathBuf),
+    /// A line that setup did not write names another configuration than this command works with.
+    OtherConfig {
+        /// `file:line`.
+        place: String,
+        /// What it names; none for the usual one.
+        named: Option<String>,
+        /// The service.
+        service: String,
+    },
     /// Our line is there, but in an included file.
     Elsewhere(String),
     /// There is no place where our line would work.
@@ -82,10 +95,18 @@ pub enum SetupError {
         cause: Box<SetupError>,
         /// Files that could not be taken back.
         stuck: Vec<PathBuf>,
+        /// Where the originals of those are.
+        originals: PathBuf,
     },
 }
 
 impl SetupError {
+    /// Whether files stay changed, so that the originals must be kept.
+    #[must_use]
+    pub fn leaves_changes(&self) -> bool {
+        matches!(self, Self::RolledBack { stuck, .. } if !stuck.is_empty())
+    }
+
     /// An error of the kernel's.
     #[must_use]
     pub fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
@@ -130,11 +151,20 @@ impl fmt::Display for SetupError {
             Self::Unreadable { file, why } => {
                 write!(f, "cannot read {}: {why}. Type: ls -lL {0}", file.display())
             }
-            Self::Damaged(finding) => write!(
+            Self::Damaged(finding) | Self::Module(finding) => write!(
                 f,
                 "{}: {} Type: {}",
                 finding.place, finding.meaning, finding.cure
             ),
+            Self::ConfigName(path) => write!(
+                f,
+                "{path:?} cannot be named on a pam.d line, which takes an absolute path in UTF-8 without \"#\", backslash and control characters. Type: mv {path:?} /etc/otpgate/"
+            ),
+            Self::OtherConfig {
+                place,
+                named,
+                service,
+            } => other_config(f, place, named.as_deref(), service),
             Self::Elsewhere(place) => write!(
                 f,
                 "{place} has our line already, in a file that other services share. Take it out there, then run this again. Type: otpgate check"
@@ -154,7 +184,11 @@ impl fmt::Display for SetupError {
                 path.display(),
                 io_cure(source)
             ),
-            Self::RolledBack { cause, stuck } => rolled_back(f, cause, stuck),
+            Self::RolledBack {
+                cause,
+                stuck,
+                originals,
+            } => rolled_back(f, cause, stuck, originals),
         }
     }
 }
@@ -213,7 +247,30 @@ fn io_cure(source: &io::Error) -> &'static str {
     }
 }
 
-fn rolled_back(f: &mut fmt::Formatter<'_>, cause: &SetupError, stuck: &[PathBuf]) -> fmt::Result {
+fn other_config(
+    f: &mut fmt::Formatter<'_>,
+    place: &str,
+    named: Option<&str>,
+    service: &str,
+) -> fmt::Result {
+    match named {
+        Some(path) => write!(
+            f,
+            "{place} works with the configuration {path}, this command with another, and setup did not write that line. Type: otpgate --config {path:?} setup {service}"
+        ),
+        None => write!(
+            f,
+            "{place} works with the usual configuration, this command with another, and setup did not write that line. Type: otpgate setup {service}"
+        ),
+    }
+}
+
+fn rolled_back(
+    f: &mut fmt::Formatter<'_>,
+    cause: &SetupError,
+    stuck: &[PathBuf],
+    originals: &Path,
+) -> fmt::Result {
     if stuck.is_empty() {
         return write!(f, "{cause}\nEvery file is as it was before.");
     }
@@ -223,7 +280,9 @@ fn rolled_back(f: &mut fmt::Formatter<'_>, cause: &SetupError, stuck: &[PathBuf]
         .collect();
     write!(
         f,
-        "{cause}\nThese files could NOT be put back; the originals are in the state directory below setup/: {}",
-        files.join(", ")
+        "{cause}\nThese files could NOT be put back: {}. The originals are kept in {}, and its manifest.json says which is which. Type: otpgate setup {} --undo    # once the cause is mended",
+        files.join(", "),
+        originals.display(),
+        originals.file_name().unwrap_or_default().display()
     )
 }

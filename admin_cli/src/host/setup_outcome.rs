@@ -38,6 +38,9 @@ pub enum Outcome {
         originals: PathBuf,
         /// The systemd unit to reload.
         reload: Option<String>,
+        /// The configuration that the lines name; without it undo looks for the originals elsewhere.
+        #[serde(skip)]
+        config: Option<PathBuf>,
     },
     /// Everything of ours is gone.
     Undone {
@@ -65,14 +68,19 @@ impl fmt::Display for Outcome {
                 changed,
                 originals,
                 reload,
+                config,
             } => {
+                let otpgate = match config {
+                    Some(path) => format!("otpgate --config {path:?}"),
+                    None => "otpgate".to_owned(),
+                };
                 list(f, changed)?;
                 writeln!(
                     f,
                     "Keep this session open until a login from a second one works."
                 )?;
-                next(f, service, reload.as_deref())?;
-                writeln!(f, "To go back:\n    otpgate setup {service} --undo")?;
+                next(f, &otpgate, service, reload.as_deref())?;
+                writeln!(f, "To go back:\n    {otpgate} setup {service} --undo")?;
                 writeln!(f, "    (the originals are in {})", originals.display())
             }
             Self::Undone {
@@ -92,7 +100,12 @@ fn list(f: &mut fmt::Formatter<'_>, changed: &[Changed]) -> fmt::Result {
     Ok(())
 }
 
-fn next(f: &mut fmt::Formatter<'_>, service: &str, reload: Option<&str>) -> fmt::Result {
+fn next(
+    f: &mut fmt::Formatter<'_>,
+    otpgate: &str,
+    service: &str,
+    reload: Option<&str>,
+) -> fmt::Result {
     writeln!(f, "Next:")?;
     if let Some(unit) = reload {
         writeln!(
@@ -101,7 +114,7 @@ fn next(f: &mut fmt::Formatter<'_>, service: &str, reload: Option<&str>) -> fmt:
         )?;
     }
     writeln!(f, "    otpgate test-login {service} USER")?;
-    writeln!(f, "    otpgate check")
+    writeln!(f, "    {otpgate} check")
 }
 
 fn undone(

@@ -9,7 +9,10 @@ use std::path::Path;
 use super::pam_library::{Library, Step};
 use super::pam_modules::{checks_password, is_deliberate};
 use super::pam_walk::{OUR_MODULE, is_ours, jump_target, walk};
-use super::pamd::{self, Directive, Kind, Line};
+use super::pamd::{self, Directive, Kind, Line, Module};
+
+/// How the option that names a configuration begins.
+const CONFIG: &str = "config=";
 
 /// A service file with our lines in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,54 @@ pub fn own_lines(text: &str, kind: Kind) -> Vec<Line> {
         .collect()
 }
 
+/// What our lines say behind the module's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineOptions {
+    /// Without `nullok`.
+    pub require: bool,
+    /// `config=PATH` as [`config_word`] writes it; none for the usual configuration.
+    pub config: Option<String>,
+}
+
+impl LineOptions {
+    fn auth(&self) -> String {
+        let nullok = if self.require { "" } else { " nullok" };
+        format!("auth required {OUR_MODULE}{nullok}{}", self.config())
+    }
+
+    fn account(&self) -> String {
+        format!("account required {OUR_MODULE}{}", self.config())
+    }
+
+    fn config(&self) -> String {
+        let config = self.config.as_deref();
+        config.map(|word| format!(" {word}")).unwrap_or_default()
+    }
+}
+
+/// `config=PATH` as one word of a pam.d line, in brackets where libpam would cut it. None for a path that
+/// libpam would read otherwise: `#` begins a comment, `\` continues a line or hides a bracket.
+#[must_use]
+pub fn config_word(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    let unwritable = |letter: char| letter.is_control() || "#\\".contains(letter);
+    if !path.is_absolute() || text.contains(unwritable) {
+        return None;
+    }
+    let cut = |letter: char| letter.is_whitespace() || "[]".contains(letter);
+    Some(match text.contains(cut) {
+        true => format!("[{CONFIG}{}]", text.replace(']', "\\]")),
+        false => format!("{CONFIG}{text}"),
+    })
+}
+
+/// The path that a line's options name: the last one, as the module takes it.
+#[must_use]
+pub fn named_config(module: &Module) -> Option<&str> {
+    let mut options = module.options.iter().rev();
+    options.find_map(|option| option.strip_prefix(CONFIG))
+}
+
 /// Puts our lines into a file that has none.
 ///
 /// # Errors
@@ -60,11 +111,10 @@ pub fn compose(
     path: &Path,
     service: &str,
     bytes: &[u8],
-    require: bool,
+    options: &LineOptions,
 ) -> Result<Composed, NoPlace> {
     let before = library.with_planned(path, bytes);
-    let nullok = if require { "" } else { " nullok" };
-    let auth = format!("auth required {OUR_MODULE}{nullok}");
+    let auth = options.auth();
     let steps = before.stack(service, Kind::Auth).steps;
     let mut reason = NoPlace::NoPassword;
     for line in candidates(&steps, bytes) {
@@ -72,7 +122,7 @@ pub fn compose(
         let after = before.with_planned(path, &composed.bytes);
         match proven(&steps, &after.stack(service, Kind::Auth).steps) {
             Ok(()) => {
-                add_account(&after, service, &mut composed);
+                add_account(&after, service, options, &mut composed);
                 return Ok(composed);
             }
             Err(why) => reason = first_reason(reason, why),
@@ -85,32 +135,128 @@ pub fn compose(
 #[must_use]
 pub fn without_nullok(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes).into_owned();
-    let ours = own_lines(&text, Kind::Auth);
-    let is_ours = |number: usize| {
-        ours.iter()
-            .any(|line| (line.first..=line.last).contains(&number))
+    rewrite(bytes, &own_lines(&text, Kind::Auth), |line| {
+        without_words(line, |word| word == b"nullok")
+    })
+}
+
+/// Lets the lines below our marker name this configuration, and leaves all else as it stands.
+#[must_use]
+pub fn with_config(bytes: &[u8], service: &str, word: Option<&str>) -> Vec<u8> {
+    let names_one = |word: &[u8]| {
+        let word = word.strip_prefix(b"[").unwrap_or(word);
+        word.starts_with(CONFIG.as_bytes())
     };
-    split_lines(bytes)
+    rewrite(bytes, &marked_lines(bytes, service), |line| {
+        let bare = without_words(line, names_one);
+        let Some(wanted) = word else {
+            return bare;
+        };
+        let others = without_words(line, |word| word == wanted.as_bytes());
+        match bare != line && bare == others {
+            true => line.to_vec(),
+            false => with_word(&bare, wanted),
+        }
+    })
+}
+
+/// The auth and account lines that setup wrote, edited or not.
+#[must_use]
+pub fn marked_lines(bytes: &[u8], service: &str) -> Vec<Line> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let marker = marker(service);
+    let physical: Vec<&str> = text.lines().collect();
+    let above = |line: &Line| {
+        let above = line.first.checked_sub(2);
+        above.and_then(|index| physical.get(index).copied())
+    };
+    [Kind::Auth, Kind::Account]
         .into_iter()
-        .enumerate()
-        .flat_map(|(index, line)| match is_ours(index + 1) {
-            true => without_word(line, b"nullok"),
-            false => line.to_vec(),
-        })
+        .flat_map(|kind| own_lines(&text, kind))
+        .filter(|line| above(line).is_some_and(|above| above.trim_end() == marker))
         .collect()
 }
 
-/// Takes out exactly the lines that setup added, and one that was edited below our marker.
+/// The text of a line, without its end; continued lines are joined.
+#[must_use]
+pub fn text_of(bytes: &[u8], line: &Line) -> String {
+    let physical: Vec<&[u8]> = split_lines(bytes);
+    let joined = joined(span(&physical, line));
+    String::from_utf8_lossy(&joined).trim_end().to_owned()
+}
+
+/// Edits some lines. One that was continued becomes a single one: were its last part left empty, libpam would
+/// join the line below to it.
+fn rewrite(bytes: &[u8], lines: &[Line], edit: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let physical = split_lines(bytes);
+    let mut written = Vec::new();
+    for (index, raw) in physical.iter().enumerate() {
+        let number = index + 1;
+        let within = |line: &&Line| (line.first..=line.last).contains(&number);
+        match lines.iter().find(within) {
+            None => written.extend_from_slice(raw),
+            Some(line) if line.first == number => {
+                let old = joined(span(&physical, line));
+                let new = edit(&old);
+                match new == old {
+                    true => written.extend(span(&physical, line).concat()),
+                    false => written.extend(new),
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    written
+}
+
+/// The physical lines of a line.
+fn span<'a, 'b>(physical: &'b [&'a [u8]], line: &Line) -> &'b [&'a [u8]] {
+    let last = line.last.min(physical.len());
+    physical
+        .get(line.first.saturating_sub(1)..last)
+        .unwrap_or_default()
+}
+
+/// Physical lines as one, the way libpam joins them.
+fn joined(physical: &[&[u8]]) -> Vec<u8> {
+    let (Some(last), continued) = (physical.last(), physical.len() > 1) else {
+        return Vec::new();
+    };
+    if !continued {
+        return last.to_vec();
+    }
+    let mut text = Vec::new();
+    for raw in physical {
+        let part = raw.trim_ascii();
+        if part.is_empty() || part.starts_with(b"#") {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push(b' ');
+        }
+        text.extend_from_slice(part.strip_suffix(b"\\").unwrap_or(part).trim_ascii_end());
+    }
+    if last.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text
+}
+
+/// Takes out exactly the lines that setup added, and one that was edited below our marker, with what continues it.
 #[must_use]
 pub fn strip(bytes: &[u8], added: &[String]) -> Vec<u8> {
     let mut kept = Vec::new();
-    let mut below_marker = false;
+    let (mut below_marker, mut open) = (false, false);
     for line in split_lines(bytes) {
         let text = String::from_utf8_lossy(line).trim_end().to_owned();
         let known = added.contains(&text);
         let edited = below_marker && names_our_module(&text);
         below_marker = known && text.starts_with('#');
-        if !known && !edited {
+        let rest = open;
+        let skipped = text.trim_start().is_empty() || text.trim_start().starts_with('#');
+        let goes_on = text.ends_with('\\') && !text.contains('#');
+        open = (edited && goes_on) || (rest && (goes_on || skipped));
+        if !known && !edited && !rest {
             kept.extend_from_slice(line);
         }
     }
@@ -208,14 +354,14 @@ fn first_reason(known: NoPlace, new: NoPlace) -> NoPlace {
 
 /// The account line goes before all others, so that none of them ends the stack first. Without any
 /// account line libpam takes those of `other`; one of ours alone would replace them and refuse everybody.
-fn add_account(library: &Library, service: &str, composed: &mut Composed) {
+fn add_account(library: &Library, service: &str, options: &LineOptions, composed: &mut Composed) {
     let steps = library.stack(service, Kind::Account).steps;
     let text = String::from_utf8_lossy(&composed.bytes).into_owned();
     if !own_lines(&text, Kind::Account).is_empty() {
         return;
     }
     if let Some(line) = account_anchor(&steps) {
-        let account = format!("account required {OUR_MODULE}");
+        let account = options.account();
         let with = insert(&composed.bytes, line.saturating_sub(1), service, &account);
         composed.bytes = with.bytes;
         composed.added.extend(with.added);
@@ -273,27 +419,25 @@ fn split_lines(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
-/// Takes a word and the blanks before it out of a line; a comment stays as it is.
-fn without_word(line: &[u8], word: &[u8]) -> Vec<u8> {
-    let end = line
-        .iter()
-        .position(|byte| *byte == b'#')
-        .unwrap_or(line.len());
-    let (content, comment) = line.split_at(end);
+/// Where the comment or the line end begins, and the blanks before it.
+fn end_of_words(line: &[u8]) -> usize {
+    let comment = line.iter().position(|byte| *byte == b'#');
+    let content = line.get(..comment.unwrap_or(line.len()));
+    content.unwrap_or_default().trim_ascii_end().len()
+}
+
+/// Takes words and the blanks before them out of a line; a comment stays as it is.
+fn without_words(line: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let (mut rest, comment) = line.split_at(end_of_words(line));
     let mut kept = Vec::new();
-    let mut rest = content;
     while !rest.is_empty() {
         let blanks = rest
             .iter()
             .take_while(|byte| byte.is_ascii_whitespace())
             .count();
         let (gap, after) = rest.split_at(blanks);
-        let letters = after
-            .iter()
-            .take_while(|byte| !byte.is_ascii_whitespace())
-            .count();
-        let (found, after) = after.split_at(letters);
-        if found != word {
+        let (found, after) = after.split_at(word_length(after));
+        if !unwanted(found) {
             kept.extend_from_slice(gap);
             kept.extend_from_slice(found);
         }
@@ -301,4 +445,30 @@ fn without_word(line: &[u8], word: &[u8]) -> Vec<u8> {
     }
     kept.extend_from_slice(comment);
     kept
+}
+
+/// A word ends at a blank; one in brackets behind the first `]` that has no `\` before it.
+fn word_length(text: &[u8]) -> usize {
+    let mut before = b'[';
+    let end = |byte: &u8| {
+        let ends = *byte == b']' && before != b'\\';
+        before = *byte;
+        ends
+    };
+    match text.first() {
+        Some(b'[') => text
+            .iter()
+            .position(end)
+            .map_or(text.len(), |index| index + 1),
+        _ => text
+            .iter()
+            .take_while(|byte| !byte.is_ascii_whitespace())
+            .count(),
+    }
+}
+
+/// Puts a word behind the others.
+fn with_word(line: &[u8], word: &str) -> Vec<u8> {
+    let (words, rest) = line.split_at(end_of_words(line));
+    [words, b" ", word.as_bytes(), rest].concat()
 }

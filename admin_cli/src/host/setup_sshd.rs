@@ -37,8 +37,29 @@ pub enum Conflict {
     Earlier(Setting),
     /// The directory is not there.
     NoDirectory,
-    /// Everything stands there, and still sshd runs with another value: setting, wanted, found.
-    NotInForce(&'static str, &'static str, String),
+    /// The drop-in is there, but not as setup writes it, and sshd runs with another value.
+    Edited(PathBuf, Wrong),
+    /// Everything stands there, and still sshd runs with another value; this line may be why.
+    NotInForce(Wrong, Option<Box<Setting>>),
+}
+
+/// A setting that sshd runs with otherwise than it must.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    name: &'static str,
+    wanted: &'static str,
+    found: String,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            wanted,
+            found,
+        } = self;
+        write!(f, "sshd runs with {name} {found} instead of {wanted}")
+    }
 }
 
 impl fmt::Display for Conflict {
@@ -56,10 +77,21 @@ impl fmt::Display for Conflict {
                 setting.values.join(" ")
             ),
             Self::NoDirectory => write!(f, "the drop-in directory does not exist"),
-            Self::NotInForce(name, wanted, found) => write!(
+            Self::Edited(path, wrong) => write!(
                 f,
-                "sshd still runs with {name} {found} instead of {wanted}, so another line wins"
+                "{} is there already, is not what setup writes, and {wrong}",
+                path.display()
             ),
+            Self::NotInForce(wrong, None) => {
+                write!(f, "{wrong} all the same, so another line wins")
+            }
+            Self::NotInForce(wrong, Some(setting)) => {
+                write!(f, "{wrong} all the same: {} wins", setting.place())?;
+                match &setting.condition {
+                    Some(whom) => write!(f, " (for \"Match {whom}\")"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -85,10 +117,10 @@ pub fn lines() -> Vec<String> {
     lines
 }
 
-/// Whether sshd runs as it must already.
+/// The drop-in's content.
 #[must_use]
-pub fn in_force(settings: &Settings) -> bool {
-    first_wrong(settings).is_none()
+pub fn content() -> Vec<u8> {
+    (lines().join("\n") + "\n").into_bytes()
 }
 
 /// Whether a drop-in would win.
@@ -125,10 +157,25 @@ pub fn verify(sshd: &Sshd) -> Result<(), super::setup::SetupError> {
     let settings = sshd.settings(None)?;
     match first_wrong(&settings) {
         None => Ok(()),
-        Some((name, wanted, found)) => {
-            Err(Conflict::NotInForce(name, wanted, found).at(&sshd.config))
-        }
+        Some(wrong) => Err(not_in_force(&sshd.config, wrong).at(&sshd.config)),
     }
+}
+
+/// The drop-in is there, and this is wrong with what sshd runs with: which line is to blame?
+#[must_use]
+pub fn blame(config: &Path, target: &Path, bytes: &[u8], wrong: Wrong) -> Conflict {
+    match bytes == content() {
+        true => not_in_force(config, wrong),
+        false => Conflict::Edited(target.to_owned(), wrong),
+    }
+}
+
+fn not_in_force(config: &Path, wrong: Wrong) -> Conflict {
+    let winner = sshd_config::read(config).into_iter().find(|setting| {
+        setting.sets(&wrong.name.to_ascii_lowercase())
+            && setting.values.first().map(String::as_str) != Some(wrong.wanted)
+    });
+    Conflict::NotInForce(wrong, winner.map(Box::new))
 }
 
 impl Conflict {
@@ -160,7 +207,16 @@ impl Conflict {
             Self::NoDirectory => {
                 format!("mkdir -m 0755 the directory that the Include line of {config} names")
             }
-            Self::NotInForce(..) => format!("grep -ri authentication {config} {config}.d"),
+            Self::Edited(path, _) => {
+                let path = path.display();
+                format!("mv {path} {path}.old && otpgate setup sshd")
+            }
+            Self::NotInForce(_, Some(setting)) => format!(
+                "sudoedit +{} {}    # take the line out",
+                setting.line,
+                setting.file.display()
+            ),
+            Self::NotInForce(_, None) => format!("grep -ri authentication {config} {config}.d"),
         }
     }
 }
@@ -196,15 +252,21 @@ fn contradicts(setting: &Setting) -> bool {
         })
 }
 
-fn first_wrong(settings: &Settings) -> Option<(&'static str, &'static str, String)> {
+/// The first setting that sshd does not run with as it must.
+#[must_use]
+pub fn first_wrong(settings: &Settings) -> Option<Wrong> {
     WANTED
         .into_iter()
         .find(|(name, value, _)| match *name {
             "KbdInteractiveAuthentication" => !settings.keyboard_interactive(),
             other => !settings.is(&other.to_ascii_lowercase(), value),
         })
-        .map(|(name, value, _)| {
+        .map(|(name, wanted, _)| {
             let found = settings.value(&name.to_ascii_lowercase());
-            (name, value, found.unwrap_or("an unknown value").to_owned())
+            Wrong {
+                name,
+                wanted,
+                found: found.unwrap_or("an unknown value").to_owned(),
+            }
         })
 }

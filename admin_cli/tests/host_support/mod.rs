@@ -109,7 +109,7 @@ impl Host {
         let context = Context {
             module_directories: &self.paths.module_search_dirs,
             judge_options: &judge,
-            has_deny_rules,
+            has_deny_rules: &|_| has_deny_rules,
             has_other_factor: &|_| false,
         };
         pam_stack::check(&self.paths.library(), &context)
