@@ -183,17 +183,13 @@ fn an_account_from_a_backup_keeps_what_logins_used_since() {
     );
     assert_eq!(
         desk.must(&["repair", "alice"]),
-        "alice: the state belongs to the account again; nothing is lost.\n"
+        "alice: the state belongs to the account again, and may have forgotten a used recovery code.\n\
+         - The recovery codes no longer work; `otpgate recovery alice` makes new ones.\n"
     );
     assert_eq!(desk.verify("alice", &code), "replayed");
-    assert_eq!(
-        desk.verify("alice", &enrolled.recovery_codes[0]),
-        "replayed"
-    );
-    assert_eq!(
-        desk.verify("alice", &enrolled.recovery_codes[1]),
-        "accepted"
-    );
+    for code in &enrolled.recovery_codes {
+        assert_eq!(desk.verify("alice", code), "replayed");
+    }
 }
 
 #[test]

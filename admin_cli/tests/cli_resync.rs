@@ -66,7 +66,9 @@ fn a_counter_that_ran_ahead_is_found() {
         );
         assert_eq!(desk.show("alice")["devices"][0]["next"], ahead + 2);
         assert_eq!(desk.verify("alice", &codes[2]), "accepted");
-        assert_eq!(desk.verify("alice", &codes[1]), "wrong", "behind");
+        assert_eq!(desk.verify("alice", &codes[1]), "replayed");
+        let used = resync(&desk, [&codes[0], &codes[1]]);
+        assert_eq!(used.status, 1, "used codes move no counter: {used:?}");
     }
 }
 
@@ -123,7 +125,7 @@ fn other_codes_change_nothing() {
     ] {
         let ran = resync(&desk, [&codes[0], &codes[1]]);
         assert_eq!(ran.status, 1, "{ran:?}");
-        let expected = "these are not two codes in a row of this device within 20 steps either side of this \
+        let expected = "these are not two unused codes in a row of this device within 20 steps either side of this \
                         host's clock; nothing was changed.";
         assert!(ran.stderr.contains(expected), "{ran:?}");
         assert_eq!(desk.show("alice"), before);

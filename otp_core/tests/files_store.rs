@@ -413,7 +413,11 @@ fn repair_of_a_lost_state_reopens_nothing() {
             .unwrap()
             .repair(&scene.alice, NOW)
             .unwrap();
-        let Repaired::Rebuilt { totp_from } = repaired else {
+        let Repaired::Lost {
+            totp_from: Some(totp_from),
+            ..
+        } = repaired
+        else {
             panic!("{name}: {repaired:?}")
         };
         assert!(totp_from > NOW && totp_from.since(NOW) <= 22 * 30, "{name}");
@@ -529,7 +533,7 @@ fn repair_of_a_state_from_an_old_backup_reopens_nothing() {
         .unwrap()
         .repair(&scene.alice, NOW)
         .unwrap();
-    assert!(matches!(repaired, Repaired::Rebuilt { .. }), "{repaired:?}");
+    assert!(matches!(repaired, Repaired::Lost { .. }), "{repaired:?}");
     let record = scene.store.lock(&scene.alice).unwrap();
     let [totp, hotp] = &record.state().tokens[..] else {
         panic!("not two devices")

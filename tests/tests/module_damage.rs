@@ -125,9 +125,10 @@ fn a_damaged_configuration_refuses_everybody() {
         let host = Host::new(sandbox);
         let path = host.installation.config();
         for damage in OF_FILES {
-            // Without a configuration the defaults count; nothing is at the default state directory.
+            // An empty one means the defaults; nothing is at the default state directory. One that is
+            // missing though the line names it is an error of its own.
             let named = match damage {
-                Missing | Empty => PathBuf::from("/var/lib/otpgate"),
+                Empty => PathBuf::from("/var/lib/otpgate"),
                 _ => path.clone(),
             };
             let what = format!("configuration {damage:?}");

@@ -54,7 +54,9 @@ fn a_login_makes_none_of_the_calls_that_change_the_process() {
         let verdict = |call: &strace::Call| call.line.starts_with("write(1, \"called ");
         let verdict = calls.iter().position(verdict).unwrap();
         for call in &calls[loaded..verdict] {
-            let forbidden = FORBIDDEN_CALLS.contains(&call.name.as_str());
+            // To read a limit is not to set one.
+            let reads_limit = call.name == "prlimit64" && call.line.contains("RLIMIT_FSIZE, NULL,");
+            let forbidden = FORBIDDEN_CALLS.contains(&call.name.as_str()) && !reads_limit;
             assert!(!forbidden, "{}", call.line);
         }
     }

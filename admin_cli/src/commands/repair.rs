@@ -2,6 +2,7 @@
 
 use otp_core::clock::{Clock as _, SystemClock};
 use otp_core::store::repair::Repaired;
+use otp_core::totp::UnixTime;
 
 use super::{Context, user_name};
 use crate::cli::User;
@@ -20,13 +21,38 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
         Repaired::Kept => {
             format!("{user}: the state belongs to the account again; nothing is lost.")
         }
-        Repaired::Rebuilt { totp_from } => format!(
-            "{user}: the state was lost, so everything that may have been used counts as used.\n\
-             - Time-based codes count again from {}; `otpgate resync {user}` makes them count at once.\n\
-             - Counter-based devices need `otpgate resync {user} --device ID`.\n\
-             - The recovery codes no longer work; `otpgate recovery {user}` makes new ones.",
-            when(Some(totp_from))
-        ),
+        Repaired::Lost {
+            totp_from,
+            counters,
+            recovery,
+        } => lost(user, totp_from, counters, recovery),
     };
     context.changed(user, &text)
+}
+
+/// What counts as used because nobody can say whether it was, and how to go on.
+fn lost(user: &str, totp_from: Option<UnixTime>, counters: bool, recovery: bool) -> String {
+    let mut text = match (totp_from, counters) {
+        (None, false) => format!(
+            "{user}: the state belongs to the account again, and may have forgotten a used recovery code."
+        ),
+        _ => format!(
+            "{user}: the state was lost, so everything that may have been used counts as used."
+        ),
+    };
+    if let Some(from) = totp_from {
+        let from = when(Some(from));
+        text += &format!(
+            "\n- Time-based codes count again from {from}; `otpgate resync {user}` makes them count at once."
+        );
+    }
+    if counters {
+        text += &format!("\n- Counter-based devices need `otpgate resync {user} --device ID`.");
+    }
+    if recovery {
+        text += &format!(
+            "\n- The recovery codes no longer work; `otpgate recovery {user}` makes new ones."
+        );
+    }
+    text
 }

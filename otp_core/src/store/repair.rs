@@ -26,11 +26,14 @@ pub enum Repaired {
     Permissions,
     /// The state was readable; it was tied to the account again, and nothing is lost.
     Kept,
-    /// The state was lost, in whole or in part. TOTP codes are accepted again from this moment on; HOTP devices need
-    /// `otpgate resync`; recovery codes are all taken to be used.
-    Rebuilt {
-        /// From when on codes of time-based devices count.
-        totp_from: UnixTime,
+    /// The state, or a part of it, could not tell what was used, so all of that counts as used.
+    Lost {
+        /// Some codes of time-based devices are refused until this moment.
+        totp_from: Option<UnixTime>,
+        /// Some HOTP devices need `otpgate resync`.
+        counters: bool,
+        /// The recovery codes no longer work.
+        recovery: bool,
     },
 }
 
@@ -117,8 +120,7 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
     let behind = known.is_none() || generation < account.generation;
     let forgetful = behind || generation > account.generation.saturating_add(1);
     let mut state = known.unwrap_or_default();
-    let mut totp_from = None;
-    let mut lost = forgetful && !account.recovery.is_empty();
+    let (mut totp_from, mut counters) = (None, false);
     for token in &account.tokens {
         let entry = state
             .tokens
@@ -128,7 +130,6 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
         if entry.is_some() && !behind {
             continue;
         }
-        lost = true;
         let mut entry = entry.unwrap_or_else(|| TokenState::new(token.serial, token.kind));
         entry.candidate = None;
         match token.kind {
@@ -144,7 +145,10 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
                 totp_from = totp_from.max(Some(UnixTime(first)));
             }
             // Nobody can say where the counter stood; `otpgate resync` finds it from two codes.
-            Kind::Hotp { .. } => entry.next = u64::MAX,
+            Kind::Hotp { .. } => {
+                entry.next = u64::MAX;
+                counters = true;
+            }
         }
         state.set_token(entry);
     }
@@ -158,11 +162,14 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
     state.generation = account.generation;
     state.pending = false;
     state.follow(account, account);
-    let repaired = match lost {
-        true => Repaired::Rebuilt {
-            totp_from: totp_from.unwrap_or(now),
+    let recovery = forgetful && !account.recovery.is_empty();
+    let repaired = match (totp_from, counters, recovery) {
+        (None, false, false) => Repaired::Kept,
+        _ => Repaired::Lost {
+            totp_from,
+            counters,
+            recovery,
         },
-        false => Repaired::Kept,
     };
     (state, repaired)
 }
