@@ -1,6 +1,6 @@
 #!/bin/sh
 # deny.toml: licences, duplicates and sources of all dependencies. Advisories need a database from the
-# network; where that is not reachable, the rest is still checked.
+# network, so they are not part of this: `cargo deny check advisories`, where it can be reached.
 set -eu
 if ! cargo deny --version >/dev/null 2>&1; then
     cargo install --quiet --locked cargo-deny --version 0.20.2

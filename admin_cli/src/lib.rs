@@ -5,7 +5,7 @@
 //! | what can be typed? | [`cli`] |
 //! | what does it do? | [`commands`], one file each |
 //! | what is wrong with this host, and how is the module put in place? | [`host`] |
-//! | how does it print, and with which exit status does it end? | [`output`], [`error`] |
+//! | how does it ask and print, and with which exit status does it end? | [`input`], [`output`], [`error`] |
 //! | how does a key get onto a phone? | [`qr`] |
 
 pub mod cli;

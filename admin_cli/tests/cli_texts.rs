@@ -84,7 +84,7 @@ fn help_mentions_every_flag() {
     );
 }
 
-/// The spellings that DESIGN promises to scripts.
+/// Spellings that scripts rely on: an interface.
 #[test]
 fn what_scripts_rely_on_is_there() {
     for (command, flags) in [

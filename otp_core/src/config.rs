@@ -115,8 +115,8 @@ impl Config {
     /// means the defaults: with a misspelt name every rule and the whole store would silently be others.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`]; [`ConfigError::File`] when it is not a regular file of root's (or the caller's) that nobody else
-    /// may write, [`ConfigError::Text`] for its text.
+    /// [`ConfigError::Missing`]; [`ConfigError::File`] when it is not a regular file of root's (or the
+    /// caller's) that nobody else may write; [`ConfigError::Text`] for its text.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_PATH));
         match read_configuration(path, LARGEST_FILE).map_err(ConfigError::File)? {

@@ -64,7 +64,8 @@ pub enum Proof {
         id: String,
         /// Time or counter based.
         kind: Kind,
-        /// The skew that this login taught us, in steps; HOTP: whether the counter was moved.
+        /// Whether the code lay outside the window and taught us where the device stands: TOTP its skew,
+        /// HOTP its counter.
         resynchronised: bool,
     },
     /// One of the recovery codes.

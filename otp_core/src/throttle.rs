@@ -105,7 +105,8 @@ pub enum Admission {
     Open,
     /// Not before this moment.
     Wait(UnixTime),
-    /// Not before a success from a known source, or `otpgate unlock`.
+    /// Not before `otpgate unlock`: nobody from there can succeed any more, and a success from elsewhere
+    /// clears only its own count.
     Locked,
 }
 

@@ -160,7 +160,7 @@ impl Login {
     /// What the rules say.
     ///
     /// # Errors
-    /// [`Failure::NameService`] when a rule depends on groups that cannot be looked up.
+    /// [`Failure::NameService`] when a rule depends on users or groups that cannot be looked up.
     pub fn rule(&self, config: &Config, host: &impl Host) -> Result<Then, Failure> {
         let rules = &config.rules;
         let mut names = vec![self.raw_user.clone()];

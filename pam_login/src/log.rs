@@ -1,4 +1,5 @@
-//! The log: one line per decision, `key=value`, stable. fail2ban and people read it.
+//! The log: one line per decision, `key=value`, stable. Scripts and people read it; what each reason means
+//! stands in `examples/README.md`.
 //!
 //! No code, password or secret is ever in it, and no user name that nobody knows: people type passwords
 //! at the wrong prompt. Asking the system whether it knows a name takes longer for one that it does not,

@@ -1,4 +1,4 @@
-//! DESIGN section 5, "Input": what may come back from the prompt, and what it costs.
+//! What may come back from the prompt, and what it costs.
 //!
 //! For each answer: the PAM code, the reason in the log, whether it counts as a failure, and whether
 //! the device's counter moves. Fails when an answer is evaluated that is no guess (sshd would use up

@@ -1,5 +1,5 @@
-//! Clocks go wrong. DESIGN section 5: a clock set back reopens nothing, a clock that jumped ahead
-//! locks nobody out for good, and waits end when they say.
+//! Clocks go wrong: one that is set back reopens nothing, one that jumped ahead locks nobody out for
+//! good, and waits end when they say.
 //!
 //! Time is libfaketime's. All distances keep some seconds off each limit, for a process on a loaded
 //! machine may need one to start. Fails when the watermark follows the clock back, or when stored

@@ -6,10 +6,12 @@
 //!   `pam_ways`, `pam_entries`, [`pam_modules`] and [`pam_module_file`].
 //! - [`sshd_run`], [`sshd_config`]: what sshd says and what is written; [`sshd`]: what is wrong with it.
 //! - [`clock`]: codes by time need a right one.
-//! - [`setup`]: `otpgate setup`; [`setup_outcome`], [`setup_error`]: how it ended; [`setup_pam`], [`setup_sshd`]: the lines; `setup_change`, [`setup_record`]: the way back.
+//! - [`setup`]: `otpgate setup`; [`setup_outcome`], [`setup_error`]: how it ended; [`setup_pam`],
+//!   [`setup_sshd`]: the lines; `setup_change`, [`setup_record`]: the way back.
 //! - [`files`]: reading without hanging, replacing in one step.
 //!
-//! Nothing here has a path of its own: everything comes in through [`Paths`], so that tests run on directories of theirs.
+//! Nothing here has a path of its own: everything comes in through [`Paths`], so that tests run on
+//! directories of theirs.
 
 pub mod clock;
 pub mod files;
@@ -42,7 +44,7 @@ use pam_library::Library;
 use pam_stack::{HasDenyRules, JudgeOptions};
 use sshd_run::{Connection, Sshd};
 
-/// The service sshd asks for: its own file name (see FORMATS.md).
+/// The PAM service of sshd: the name it was started under, unless a newer one has `PAMServiceName`.
 pub const SSHD_SERVICE: &str = "sshd";
 
 /// Where things are on a host.

@@ -41,7 +41,7 @@ const TAKES_PASSWORD: [&str; 4] = [
     "try_first_pass",
 ];
 
-/// Judges the options of one line of ours: what `pam_otpgate::options::Options::parse` would say.
+/// Judges the options of one line of ours: what [`pam_login::options::Options::parse`] says.
 pub type JudgeOptions<'a> = &'a dyn Fn(&[String]) -> Result<(), String>;
 
 /// Whether the configuration of this name has rules with `then = "deny"`; without a name, the one that the

@@ -64,7 +64,7 @@ pub enum SetupError {
         /// Why.
         why: NoPlace,
     },
-    /// sshd does not answer, or does not accept its configuration.
+    /// The drop-in for sshd would not do its work.
     Sshd {
         /// The configuration.
         config: PathBuf,

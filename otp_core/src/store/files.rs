@@ -1,4 +1,4 @@
-//! The store of DESIGN: `accounts/USER.toml` written by administration, `state/USER` by logins.
+//! The store in files: `accounts/USER.toml` written by administration, `state/USER` by logins.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
