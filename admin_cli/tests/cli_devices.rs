@@ -223,7 +223,8 @@ fn show_in_json_has_these_keys() {
             "failures",
             "foreign_blocked_until",
             "foreign_failures",
-            "known_sources"
+            "known_sources",
+            "locked"
         ]
     );
     assert_eq!(

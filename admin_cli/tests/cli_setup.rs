@@ -87,7 +87,10 @@ fn a_module_that_is_not_there_is_refused() {
     fs::remove_file(desk.path("security/pam_otpgate.so")).unwrap();
     refused(
         &desk,
-        &["The module is not there", "Type: apt install --reinstall"],
+        &[
+            "The module is not there",
+            "Type: install -m 644 target/release/libpam_otpgate.so",
+        ],
     );
 }
 

@@ -58,8 +58,20 @@ fn unlock_ends_a_lock() {
         "Would be refused: too many failures in all; run `otpgate unlock alice`.\n"
     );
     assert_eq!(desk.verify("alice", &enrolled.recovery_codes[0]), "locked");
+    assert_eq!(
+        desk.show("alice")["throttle"]["locked"],
+        "unknown addresses"
+    );
+    assert!(
+        desk.must(&["show", "alice"])
+            .contains("; LOCKED for unknown addresses")
+    );
     desk.must(&["unlock", "alice"]);
     assert_eq!(desk.verify("alice", &code), "accepted");
+    assert_eq!(
+        desk.show("alice")["throttle"]["locked"],
+        serde_json::Value::Null
+    );
 }
 
 #[test]

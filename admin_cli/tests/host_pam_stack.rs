@@ -23,7 +23,7 @@ struct Case {
     expected: &'static [&'static str],
 }
 
-const CASES: [Case; 23] = [
+const CASES: [Case; 22] = [
     Case {
         name: "the documented stack is clean",
         distribution: "debian12",
@@ -167,14 +167,6 @@ const CASES: [Case; 23] = [
         after: "pam_unix.so",
         line: OURS,
         expected: &["pam-bypass-rule", "pam-never-accepts", "pam-shared-file"],
-    },
-    Case {
-        name: "enrol on the auth line alone",
-        distribution: "debian12",
-        service: "sshd",
-        after: "@include common-auth",
-        line: "auth required pam_otpgate.so enrol",
-        expected: &["pam-enrol-incomplete"],
     },
     Case {
         name: "Red Hat: behind a substack, sufficient ends only the substack",
@@ -405,30 +397,6 @@ fn host_codes_without_rules(text: &str) -> Vec<&'static str> {
     let host = Host::new("debian12");
     host.write("sshd", text);
     codes(&host.check_pam(false))
-}
-
-#[test]
-fn enrolment_needs_three_lines_in_order() {
-    let whole = "@include common-auth\nauth required pam_otpgate.so enrol\naccount required pam_otpgate.so enrol\n@include common-account\n";
-    let password = "password [success=done ignore=ignore default=die] pam_otpgate.so enrol\n";
-    sshd_is(
-        "all three",
-        &format!("{whole}{password}@include common-password\n"),
-        false,
-        &[],
-    );
-    sshd_is(
-        "no password line",
-        &format!("{whole}@include common-password\n"),
-        false,
-        &["pam-enrol-incomplete"],
-    );
-    sshd_is(
-        "password line too late",
-        &format!("{whole}@include common-password\n{password}"),
-        false,
-        &["pam-enrol-order"],
-    );
 }
 
 #[test]

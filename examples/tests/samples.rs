@@ -12,7 +12,7 @@ use std::process::Command;
 
 use admin_cli::host::pamd::{Directive, parse};
 use otp_core::config::Config;
-use pam_login::options::Options;
+use pam_login::options::{ALL, Options};
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -82,6 +82,17 @@ fn sshd_takes_its_sample() {
         assert!(
             settings.lines().any(|setting| setting == line),
             "{line} is not in\n{settings}"
+        );
+    }
+}
+
+#[test]
+fn every_option_of_the_module_is_described() {
+    let text = fs::read_to_string(sample("README.md")).unwrap();
+    for option in ALL {
+        assert!(
+            text.contains(&format!("`{option}`")),
+            "{option} is not in examples/README.md"
         );
     }
 }

@@ -361,13 +361,7 @@ impl Judge<'_> {
             return Err(Refusal::Replayed);
         }
         state.used_recovery.push(id);
-        let unused = |id| !state.used_recovery.contains(&id);
-        let left = self
-            .account
-            .recovery
-            .iter()
-            .filter(|stored| unused(stored.id()))
-            .count();
+        let left = state.recovery_left(self.account);
         Ok(Accepted {
             proof: Proof::Recovery { left },
             code_length: length,

@@ -16,6 +16,8 @@ use crate::secret::SecretError;
 
 /// Codes in a set.
 pub const CODES_PER_SET: usize = 10;
+/// With fewer left it is time for a new set.
+pub const FEW: usize = 3;
 /// Symbols in a code: 25 of 5 bits each.
 pub const SYMBOLS: usize = 25;
 /// Symbols between dashes.

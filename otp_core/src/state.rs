@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::account::{Account, Kind, MAX_RECOVERY_CODES, MAX_TOKENS, Serial};
 use crate::hotp::MovingFactor;
-use crate::recovery::RecoveryId;
+use crate::recovery::{RecoveryId, StoredRecoveryCode};
 use crate::source::Source;
 use crate::throttle::Throttle;
 use crate::totp::UnixTime;
@@ -169,6 +169,13 @@ impl State {
             Some(known) => *known = token,
             None => self.tokens.push(token),
         }
+    }
+
+    /// How many recovery codes of the account are not used up.
+    #[must_use]
+    pub fn recovery_left(&self, account: &Account) -> usize {
+        let unused = |code: &&StoredRecoveryCode| !self.used_recovery.contains(&code.id());
+        account.recovery.iter().filter(unused).count()
     }
 
     /// Gives every device of `new` a state, and forgets what neither `old` nor `new` has. What `old` has

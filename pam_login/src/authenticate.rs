@@ -4,6 +4,7 @@ use otp_core::answer::{Answer, NotEvaluated};
 use otp_core::clock::Clock;
 use otp_core::config::{Config, ConfigError};
 use otp_core::policy::{Accepted, Attempt, Proof, Verdict};
+use otp_core::recovery;
 use otp_core::rules::{self, Then};
 use otp_core::source::Origin;
 use otp_core::store::{FilesStore, Store as _, StoreError};
@@ -18,9 +19,6 @@ use crate::options::{
     CODE_PROMPT, COMBINED_PROMPT, FAIL_DELAY, FirstPass, Options, PASSWORD_PROMPT,
 };
 use crate::outcome::Outcome;
-
-/// Below this many recovery codes the person is told to get new ones.
-const FEW_RECOVERY_CODES: usize = 3;
 
 /// Asks for a code and says whether it lets in.
 pub fn authenticate(
@@ -109,7 +107,7 @@ fn conclude(host: &mut impl Host, subject: &Subject, verdict: &Verdict, quiet: b
         Verdict::Accepted(accepted) => {
             subject.accepted(host, accepted);
             if let Proof::Recovery { left } = accepted.proof
-                && left < FEW_RECOVERY_CODES
+                && left < recovery::FEW
                 && !quiet
             {
                 let text =

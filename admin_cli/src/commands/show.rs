@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use otp_core::account::{Account, Kind, Token};
 use otp_core::clock::{Clock as _, SystemClock};
 use otp_core::matching::{Device, MAX_SKEW};
+use otp_core::recovery::FEW;
+use otp_core::source::Source;
 use otp_core::state::{Event, State};
-use otp_core::store::Record as _;
-use otp_core::throttle::Throttle;
+use otp_core::store::{FilesStore, Record as _};
+use otp_core::throttle::{Limits, Throttle};
 use otp_core::user_name::UserName;
 use serde_json::{Value, json};
 
@@ -17,26 +19,20 @@ use crate::error::{CliError, OK};
 use crate::output::when;
 
 pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliError> {
-    let store = context.store()?;
+    let config = context.config()?;
+    let limits = &config.parameters.limits;
+    let store = FilesStore::open(&config.state_dir)?;
     let user = user_name(&arguments.user);
     let record = store.lock_enrolled(&user)?;
     let (account, state) = (record.account(), record.state());
     context.print(
-        &as_json(&user, account, state),
-        &as_text(&user, account, state),
+        &as_json(&user, account, state, limits),
+        &as_text(&user, account, state, limits),
     )?;
     Ok(OK)
 }
 
-fn recovery_left(account: &Account, state: &State) -> usize {
-    account
-        .recovery
-        .iter()
-        .filter(|code| !state.used_recovery.contains(&code.id()))
-        .count()
-}
-
-fn as_json(user: &UserName, account: &Account, state: &State) -> Value {
+fn as_json(user: &UserName, account: &Account, state: &State, limits: &Limits) -> Value {
     let event = |event: &Event| json!({ "at": event.at.0, "source": event.source.to_string() });
     json!({
         "user": name::typed(user),
@@ -44,15 +40,15 @@ fn as_json(user: &UserName, account: &Account, state: &State) -> Value {
         "created": account.created.0,
         "generation": account.generation,
         "devices": account.tokens.iter().map(|token| device_json(token, state)).collect::<Vec<_>>(),
-        "recovery_codes_left": recovery_left(account, state),
+        "recovery_codes_left": state.recovery_left(account),
         "last_success": state.last_success.as_ref().map(event),
         "last_failure": state.last_failure.as_ref().map(event),
         "failures_since_last_success": state.failures_since_success,
-        "throttle": throttle_json(&state.throttle),
+        "throttle": throttle_json(&state.throttle, limits),
     })
 }
 
-fn throttle_json(throttle: &Throttle) -> Value {
+fn throttle_json(throttle: &Throttle, limits: &Limits) -> Value {
     let known = |known: &otp_core::throttle::KnownSource| {
         json!({
             "source": known.source.to_string(),
@@ -62,6 +58,7 @@ fn throttle_json(throttle: &Throttle) -> Value {
         })
     };
     json!({
+        "locked": locked(throttle, limits),
         "failures": throttle.failures(),
         "foreign_failures": throttle.foreign.failures,
         "foreign_blocked_until": throttle.foreign.blocked_until.0,
@@ -85,7 +82,7 @@ fn device_json(token: &Token, state: &State) -> Value {
     })
 }
 
-fn as_text(user: &UserName, account: &Account, state: &State) -> String {
+fn as_text(user: &UserName, account: &Account, state: &State, limits: &Limits) -> String {
     let mut text = String::new();
     let enabled = if account.enabled {
         ""
@@ -100,8 +97,8 @@ fn as_text(user: &UserName, account: &Account, state: &State) -> String {
     if account.tokens.is_empty() {
         let _ = writeln!(text, "  device          none (otpgate enroll)");
     }
-    let left = recovery_left(account, state);
-    let advice = if left < 3 {
+    let left = state.recovery_left(account);
+    let advice = if left < FEW {
         "  (few: otpgate recovery)"
     } else {
         ""
@@ -115,7 +112,7 @@ fn as_text(user: &UserName, account: &Account, state: &State) -> String {
         String::new()
     };
     let _ = writeln!(text, "  failures since  {failures}{last}");
-    if let Some(line) = throttle_text(&state.throttle) {
+    if let Some(line) = throttle_text(&state.throttle, limits) {
         let _ = writeln!(text, "  throttle        {line}");
     }
     text
@@ -161,7 +158,17 @@ fn device_text(token: &Token, state: &State) -> String {
     text
 }
 
-fn throttle_text(throttle: &Throttle) -> Option<String> {
+/// Whom the number of failures keeps out until `otpgate unlock`.
+fn locked(throttle: &Throttle, limits: &Limits) -> Option<&'static str> {
+    let unknown_address_is_out =
+        throttle.guesses_left(Source::Opaque, SystemClock.now(), limits) == 0;
+    match throttle.failures() >= limits.max_failures {
+        true => Some("everybody"),
+        false => unknown_address_is_out.then_some("unknown addresses"),
+    }
+}
+
+fn throttle_text(throttle: &Throttle, limits: &Limits) -> Option<String> {
     if throttle.failures() == 0 {
         return None;
     }
@@ -186,6 +193,11 @@ fn throttle_text(throttle: &Throttle) -> Option<String> {
                 when(Some(bucket.blocked_until))
             );
         }
+    }
+    match locked(throttle, limits) {
+        Some("everybody") => text.push_str("; LOCKED: every code is refused"),
+        Some(_) => text.push_str("; LOCKED for unknown addresses"),
+        None => {}
     }
     text.push_str(" (otpgate unlock forgets them)");
     Some(text)

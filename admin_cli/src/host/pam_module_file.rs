@@ -94,5 +94,6 @@ fn writable(path: &Path, status: &Metadata) -> Vec<Finding> {
 }
 
 fn reinstall() -> String {
-    "apt install --reinstall libpam-otpgate    # or: dnf reinstall pam-otpgate".to_owned()
+    "install -m 644 target/release/libpam_otpgate.so /lib/$(gcc -print-multiarch)/security/pam_otpgate.so    # in otpgate's source, after `make build`"
+        .to_owned()
 }

@@ -203,7 +203,6 @@ fn check_service(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     if service.ours().any(denies) {
         findings.extend(pam_entries::deny_rules(service));
     }
-    findings.extend(pam_entries::enrolment(service));
     findings
 }
 
