@@ -14,8 +14,10 @@ use serde::de::{self, Deserializer};
 
 use crate::account::check_text;
 use crate::hotp::{Algorithm, Digits};
+use crate::matching::MAX_SKEW;
 use crate::policy::Parameters;
 use crate::rules::Rule;
+use crate::state::burnt::REACH;
 use crate::store::StoreError;
 use crate::store::safe_open::read_configuration;
 use crate::throttle::Limits;
@@ -25,6 +27,8 @@ use crate::totp::Period;
 pub const DEFAULT_PATH: &str = "/etc/otpgate/otpgate.toml";
 /// Where the state lives unless the configuration says otherwise.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/otpgate";
+/// The furthest that two HOTP codes in a row may resynchronise: as far as refused ones are remembered.
+const FURTHEST_RESYNC: u64 = REACH - 8;
 /// Largest configuration file, in bytes.
 pub const LARGEST_FILE: u64 = 1024 * 1024;
 
@@ -215,7 +219,7 @@ impl Default for File {
 struct TotpSection {
     #[serde(deserialize_with = "within::<0, 10, _>")]
     window: u64,
-    #[serde(deserialize_with = "within::<0, 20, _>")]
+    #[serde(deserialize_with = "within::<0, { MAX_SKEW }, _>")]
     resync: u64,
 }
 
@@ -234,7 +238,7 @@ impl Default for TotpSection {
 struct HotpSection {
     #[serde(deserialize_with = "within::<0, 100, _>")]
     look_ahead: u64,
-    #[serde(deserialize_with = "within::<0, 120, _>")]
+    #[serde(deserialize_with = "within::<0, { FURTHEST_RESYNC }, _>")]
     resync: u64,
 }
 

@@ -4,8 +4,6 @@
 //! against them. So failures are counted for each known source by itself and for all foreign sources
 //! together, and the last few failures of the account are kept for known sources.
 
-use serde::Deserialize;
-
 use crate::source::Source;
 use crate::totp::UnixTime;
 
@@ -15,7 +13,7 @@ pub const MAX_KNOWN_SOURCES: usize = 16;
 pub const KNOWN_FOR: u64 = 30 * 86_400;
 
 /// The numbers, from the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Failures before the first wait.
     pub free_failures: u16,

@@ -31,7 +31,7 @@ pub enum FirstPass {
 }
 
 /// The options of one pam.d line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
     /// `config=PATH`; the usual file when absent.
     pub config: Option<PathBuf>,
@@ -55,24 +55,6 @@ pub struct Options {
     pub debug: bool,
     /// `quiet`: no messages to the user.
     pub quiet: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            config: None,
-            nullok: false,
-            ask_password: false,
-            first_pass: FirstPass::Ignore,
-            forward_pass: false,
-            authtok_prompt: None,
-            echo_code: false,
-            grace: None,
-            no_delay: false,
-            debug: false,
-            quiet: false,
-        }
-    }
 }
 
 /// Why a pam.d line is not taken.

@@ -162,7 +162,7 @@ fn user_finding(error: &StoreError, user: &UserName) -> Finding {
 /// The promise that a login needs no free space holds where a file is overwritten in place.
 fn check_file_system(state_dir: &Path) -> Option<Finding> {
     // Magic numbers from statfs(2).
-    const COPY_ON_WRITE: [(u64, &str); 6] = [
+    const NOT_IN_PLACE: [(u64, &str); 6] = [
         (0x9123_683e, "btrfs"),
         (0x2fc1_2fc1, "ZFS"),
         (0x794c_7630, "overlayfs"),
@@ -172,7 +172,7 @@ fn check_file_system(state_dir: &Path) -> Option<Finding> {
     ];
     let stat = rustix::fs::statfs(state_dir).ok()?;
     let kind = u64::try_from(stat.f_type).ok()? & 0xffff_ffff;
-    let (_, name) = COPY_ON_WRITE.iter().find(|(magic, _)| *magic == kind)?;
+    let (_, name) = NOT_IN_PLACE.iter().find(|(magic, _)| *magic == kind)?;
     let meaning = match *name {
         "tmpfs" => "The state directory is in memory (tmpfs): a restart forgets who is enrolled.".to_owned(),
         "NFS" => "The state directory is on NFS: locks and durability depend on the server, and a login waits for it.".to_owned(),
