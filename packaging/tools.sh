@@ -5,8 +5,8 @@ set -eu
 
 build="gcc libc6-dev libpam0g-dev make"
 demo="$build openssh-server openssh-client openssh-sftp-server expect openssl oathtool"
-test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime libpam-google-authenticator librsvg2-bin
-    lftp man-db groff mount pamtester putty-tools python3 python3-venv strace tmux util-linux zbar-tools"
+test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime libpam-google-authenticator
+    lftp man-db groff mount putty-tools python3 python3-venv strace util-linux zbar-tools"
 
 case "${1-}" in
     build) wanted=$build ;;
