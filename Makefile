@@ -24,6 +24,7 @@ build:
 	$(CARGO) build --release --locked
 
 demo:
+	@$(SUDO) true || { echo "make demo needs root, or sudo, for a mount namespace of its own" >&2; exit 1; }
 	packaging/tools.sh demo
 	$(CARGO) build --release --locked
 	$(CARGO) build --locked -p tests --bin demo

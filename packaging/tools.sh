@@ -40,7 +40,9 @@ if [ -n "$missing" ]; then
     ' sh $missing
 fi
 
-command -v cargo >/dev/null || {
-    echo "cargo is missing: install Rust 1.89 or later (rustup, or your distribution's package), then try again" >&2
+# Debian 12's own cargo is 1.63.
+version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2 || true)
+if [ "$(printf '%s\n' 1.89 "${version:-0}" | sort -V | head -n 1)" != 1.89 ]; then
+    echo "Rust 1.89 or later is needed, and cargo here is ${version:-missing}: install it with rustup, then try again" >&2
     exit 1
-}
+fi

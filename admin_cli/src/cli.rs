@@ -34,15 +34,15 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make the state directory.
+    Init,
+    /// Enrol a user, or one more device of theirs.
+    Enroll(Enroll),
     /// Put the module into a PAM service, or take it out again.
     ///
     /// For sshd it also writes a drop-in with the settings that sshd needs, and tests both before they
     /// count. People who are not enrolled still get in, until it is run again with --require.
     Setup(Setup),
-    /// Make the state directory.
-    Init,
-    /// Enrol a user, or one more device of theirs.
-    Enroll(Enroll),
     /// List the enrolled users.
     ///
     /// With --json, one object a line. Exit status: 0, or 1 when the files of a user are damaged.

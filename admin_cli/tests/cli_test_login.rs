@@ -34,7 +34,7 @@ const PASSWORD: &str = "auth required pam_unix.so nodelay\naccount required pam_
 fn each_end_has_its_explanation() {
     let desk = Desk::new();
     for (stack, input, status, expected) in [
-        (OPEN, "", 0, "Accepted: root would be let in by vault.\n"),
+        (OPEN, "", 0, "Accepted: root would be let in by vault. "),
         (
             "auth required pam_deny.so\naccount required pam_permit.so\n",
             "",

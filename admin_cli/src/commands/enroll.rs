@@ -444,6 +444,12 @@ fn report(
         user_name(&arguments.user),
         token.id
     ));
+    if codes.is_empty() {
+        let user = user_name(&arguments.user);
+        text.push_str(&format!(
+            "The recovery codes stay as they were; `otpgate recovery {user}` makes new ones.\n"
+        ));
+    }
     text.push_str(&recovery_text(&exposed));
     output::print(&text)
 }

@@ -97,10 +97,12 @@ fn find(
         Kind::Totp { period } => {
             let step = period.step(now);
             let mut range = step.saturating_sub(MAX_SKEW)..=step.saturating_add(MAX_SKEW);
-            let position = range
-                .find(both)
-                .ok_or_else(|| not_found("20 steps either side of this host's clock"))?;
-            state.skew = skew_of(position.saturating_add(1), step).unwrap_or_default();
+            let second = range.find(both).map(|position| position.saturating_add(1));
+            // The second code says where the clock stands; at the edge it may lie one step too far.
+            let found = second.and_then(|second| Some((second, skew_of(second, step)?)));
+            let (second, skew) =
+                found.ok_or_else(|| not_found("20 steps either side of this host's clock"))?;
+            state.skew = skew;
             let explained = step
                 .saturating_add_signed(known.skew.into())
                 .saturating_add(window + 1);
@@ -108,7 +110,7 @@ fn find(
                 state.next = known.next;
                 state.burnt = known.burnt;
             }
-            state.advance_past(position.saturating_add(1));
+            state.advance_past(second);
         }
         Kind::Hotp { counter } => {
             let lost = known.next == MovingFactor::MAX;

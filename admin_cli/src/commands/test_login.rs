@@ -44,7 +44,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &TestLogin) -> Result<u8, Cl
     let text = match (&auth, &account) {
         (Err(error), _) => explain("auth", error, service, user),
         (Ok(()), Some(Err(error))) => explain("account", error, service, user),
-        _ => format!("Accepted: {user} would be let in by {service}.\n"),
+        _ => format!(
+            "Accepted: {user} would be let in by {service}. A code that was asked for is used up: wait for the next one before you log in.\n"
+        ),
     };
     context.print(&json, &text)?;
     Ok(if accepted { OK } else { NO })

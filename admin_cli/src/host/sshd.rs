@@ -170,14 +170,20 @@ fn key_alone(settings: &Settings, written: &[Setting]) -> Option<Finding> {
         "AuthenticationMethods {methods}: {} alone is enough, no code is asked for.",
         ways.join(" or ")
     );
+    let mut lines =
+        "AuthenticationMethods publickey,keyboard-interactive keyboard-interactive".to_owned();
     if root_by_key_only(settings) {
         meaning.push_str(" Root gets in no other way than this (PermitRootLogin prohibit-password), so root is never asked.");
+        // Without it the cure would lock root out.
+        lines.insert_str(0, "PermitRootLogin yes\\n");
     }
     Some(Finding::warning(
         "sshd-key-alone",
         place(written, "authenticationmethods", "AuthenticationMethods"),
         meaning,
-        "echo 'AuthenticationMethods publickey,keyboard-interactive keyboard-interactive' > /etc/ssh/sshd_config.d/01-key-and-code.conf && systemctl reload ssh    # or leave it, if keys are meant to be enough",
+        format!(
+            "printf '{lines}\\n' > /etc/ssh/sshd_config.d/01-key-and-code.conf    # then: otpgate check, then: systemctl reload ssh; or leave it, if keys are meant to be enough"
+        ),
     ))
 }
 

@@ -6,8 +6,9 @@
 use std::io::{self, BufRead as _};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use tests::clock::Clock;
 use tests::oath;
@@ -42,7 +43,7 @@ fn demo(sandbox: &Sandbox, keep: bool) {
     title("One line in /etc/pam.d/sshd, behind the password");
     sandbox.sshd_stack_after_password(&otpgate.auth_line(""));
     show_stack();
-    let sshd = Sshd::start(sandbox, "", Clock::Real);
+    let sshd = Sshd::start(sandbox, "PrintMotd no", Clock::Real);
     println!(
         "Debian's sshd listens on 127.0.0.1 port {}, with PasswordAuthentication no.",
         sshd.port
@@ -64,21 +65,13 @@ fn demo(sandbox: &Sandbox, keep: bool) {
     sandbox.syslog().wait_for(Duration::from_secs(10), |line| {
         line.contains("reason=replayed")
     });
-    for line in sandbox
-        .syslog()
-        .lines()
-        .iter()
-        .filter(|line| line.contains("otpgate: result="))
-    {
-        println!(
-            "{}",
-            line.split_once('>').map_or(line.as_str(), |(_, line)| line)
-        );
+    for line in sandbox.syslog().lines() {
+        print_log_line(&line);
     }
 
     title("Done: one code, one login");
     if keep {
-        stay(&sshd, &user);
+        stay(sandbox, &sshd, &user, &secret);
     } else {
         println!(
             "Next: `make demo KEEP=1` leaves the server up and tells what to type. For your own server"
@@ -142,16 +135,48 @@ fn log_in(sandbox: &Sandbox, sshd: &Sshd, user: &User, code: &str) -> Finished {
     finished
 }
 
-fn stay(sshd: &Sshd, user: &User) {
+fn stay(sandbox: &Sandbox, sshd: &Sshd, user: &User, secret: &str) {
+    let options = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR";
     println!("The server stays up. Scan the QR code above with a phone, then in another terminal:");
+    println!("    ssh {options} -p {} {}@127.0.0.1", sshd.port, user.name);
     println!(
-        "    ssh -p {} {}@127.0.0.1        password: {}",
-        sshd.port, user.name, user.password
+        "    sftp {options} -P {} {}@127.0.0.1",
+        sshd.port, user.name
     );
-    println!("    sftp -P {} {}@127.0.0.1", sshd.port, user.name);
-    println!("A wrong code a few times shows the throttle; a recovery code from above works once.");
-    println!("Enter ends the demo and removes everything.");
-    let mut line = String::new();
-    // The end of standard input ends the demo too.
-    let _ = io::stdin().lock().read_line(&mut line);
+    println!(
+        "Password: {}   Codes without a phone: oathtool --totp -b {secret}",
+        user.password
+    );
+    println!(
+        "A recovery code from above works once. After a few wrong codes even a right one is refused"
+    );
+    println!("for a while; the log, which follows here, says reason=throttled.");
+    println!("Enter ends the demo and removes everything.\n");
+    let shown = sandbox.syslog().lines().len();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| follow(sandbox, shown, &done));
+        let mut line = String::new();
+        // The end of standard input ends the demo too.
+        let _ = io::stdin().lock().read_line(&mut line);
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Prints what the module logs, as it comes.
+fn follow(sandbox: &Sandbox, mut shown: usize, done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        let lines = sandbox.syslog().lines();
+        for line in lines.iter().skip(shown) {
+            print_log_line(line);
+        }
+        shown = lines.len();
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn print_log_line(line: &str) {
+    if line.contains("otpgate: result=") {
+        println!("{}", line.split_once('>').map_or(line, |(_, line)| line));
+    }
 }
