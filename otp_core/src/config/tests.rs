@@ -1,0 +1,125 @@
+//! Every key, every bound, and what an error says.
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("otpgate.toml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    assert_eq!(parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        r#"
+        state_dir = "/srv/otpgate"
+        issuer = "Example"
+        [totp]
+        window = 2
+        resync = 5
+        [hotp]
+        look_ahead = 20
+        resync = 50
+        [throttle]
+        free_failures = 1
+        first_wait = "1s"
+        longest_wait = "1h"
+        max_failures = 50
+        known_source_allowance = 5
+        [profile.strong]
+        algorithm = "sha512"
+        digits = 8
+        period = "60s"
+        [[rule]]
+        groups = ["wheel"]
+        then = "require"
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.state_dir, Path::new("/srv/otpgate"));
+    assert_eq!(config.parameters.reach.hotp_look_ahead, 20);
+    assert_eq!(config.parameters.limits.longest_wait, 3600);
+    assert_eq!(config.profiles["strong"].period.unwrap().seconds(), 60);
+    assert_eq!(config.rules.len(), 1);
+}
+
+#[test]
+fn errors_name_line_key_and_what_would_be_right() {
+    for (text, expected) in [
+        (
+            "\nissuerr = \"x\"",
+            "otpgate.toml:2: unknown key \"issuerr\"; the nearest is \"issuer\"",
+        ),
+        (
+            "[totp]\nwindw = 1",
+            "otpgate.toml:2: unknown key \"windw\"; the nearest is \"window\"",
+        ),
+        (
+            "[throtle]",
+            "otpgate.toml:1: unknown key \"throtle\"; the nearest is \"throttle\"",
+        ),
+        (
+            "[totp]\nwindow = 11",
+            "otpgate.toml:2: window: takes a number from 0 to 10",
+        ),
+        (
+            "[totp]\nwindow = -1",
+            "otpgate.toml:2: window: takes a number from 0 to 10",
+        ),
+        (
+            "[throttle]\nmax_failures = 101",
+            "otpgate.toml:2: max_failures: takes a number from 1 to 100",
+        ),
+        (
+            "[throttle]\nfirst_wait = 5",
+            "otpgate.toml:2: first_wait: takes a duration in quotes",
+        ),
+        (
+            "[throttle]\nfirst_wait = \"5x\"",
+            "otpgate.toml:2: first_wait: takes a duration",
+        ),
+        (
+            "[throttle]\n\nfirst_wait = \"1h\"",
+            "otpgate.toml:3: first_wait: no longer than longest_wait",
+        ),
+        (
+            "state_dir = \"var\"",
+            "otpgate.toml:1: state_dir: takes an absolute path",
+        ),
+        (
+            "issuer = \"a:b\"",
+            "otpgate.toml:1: issuer: an issuer has at most",
+        ),
+        (
+            "[[rule]]\nthen = \"allow\"",
+            "otpgate.toml:2: then: unknown variant `allow`",
+        ),
+        (
+            "[[rule]]\nfrom = [\"10.0.0.0/33\"]\nthen = \"skip\"",
+            "otpgate.toml:2: from: ",
+        ),
+        (
+            "[[rule]]\nfrom = [\"::ffff:192.0.2.0/120\"]\nthen = \"skip\"",
+            "otpgate.toml:2: from: ::ffff:192.0.2.0/120 is an IPv4 network in IPv6 form",
+        ),
+        (
+            "[[rule]]\nusers = []\nthen = \"skip\"",
+            "otpgate.toml:2: users: an empty list matches nobody",
+        ),
+        ("[[rule]]\nusers = [\"a\"]", "missing field `then`"),
+        (
+            "[profile.a]\ndigits = 9",
+            "otpgate.toml:2: digits: a code has 6, 7 or 8 digits, not 9",
+        ),
+        ("issuer = ", "otpgate.toml:1: "),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(
+            error.contains(expected),
+            "{text:?} gives {error:?}, not {expected:?}"
+        );
+    }
+}
