@@ -151,6 +151,46 @@ fn key_alone_explains_root() {
 }
 
 #[test]
+fn the_cure_for_keys_alone_asks_others_and_keeps_roots_way_in() {
+    let host = Host::with_sshd("debian12");
+    let roots = "PermitRootLogin prohibit-password";
+    let open = format!("AuthenticationMethods any\n{roots}");
+    let findings = check(&host, &open, &Context::default());
+    assert_eq!(codes(&findings), ["sshd-key-alone"]);
+    let printf = findings[0].cure.split('\'').nth(1).unwrap();
+    let cure = printf.replace("\\n", "\n");
+    let key = host.root.path().join("host_key");
+    host.sshd_config(&format!(
+        "UsePAM yes\nHostKey {}\n{roots}\n{cure}",
+        key.display()
+    ));
+    for (user, methods) in [
+        ("root", "publickey"),
+        (
+            "alice",
+            "publickey,keyboard-interactive keyboard-interactive",
+        ),
+    ] {
+        let from: IpAddr = "192.0.2.7".parse().unwrap();
+        let connection = Connection {
+            user: user.into(),
+            from,
+        };
+        let settings = host.paths.sshd().settings(Some(&connection)).unwrap();
+        assert_eq!(
+            settings.value("authenticationmethods"),
+            Some(methods),
+            "{user}"
+        );
+        assert_eq!(
+            settings.value("permitrootlogin"),
+            Some("without-password"),
+            "{user}"
+        );
+    }
+}
+
+#[test]
 fn match_blocks_are_named_and_then_judged_for_a_connection() {
     let host = Host::with_sshd("debian12");
     let key = host.root.path().join("host_key");

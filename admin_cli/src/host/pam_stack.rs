@@ -282,7 +282,7 @@ fn open_to_the_caller(
 
 fn code_alone_cure(service: &str, edit: &str) -> String {
     if service == "sshd" {
-        "echo 'AuthenticationMethods publickey,keyboard-interactive' > /etc/ssh/sshd_config.d/01-key-and-code.conf && systemctl reload ssh".to_owned()
+        "echo 'AuthenticationMethods publickey,keyboard-interactive' > /etc/ssh/sshd_config.d/01-key-and-code.conf    # then: otpgate check, then: systemctl reload ssh".to_owned()
     } else {
         format!("{edit}    # put \"@include common-auth\" above it")
     }

@@ -173,9 +173,10 @@ fn key_alone(settings: &Settings, written: &[Setting]) -> Option<Finding> {
     let mut lines =
         "AuthenticationMethods publickey,keyboard-interactive keyboard-interactive".to_owned();
     if root_by_key_only(settings) {
-        meaning.push_str(" Root gets in no other way than this (PermitRootLogin prohibit-password), so root is never asked.");
-        // Without it the cure would lock root out.
-        lines.insert_str(0, "PermitRootLogin yes\\n");
+        meaning.push_str(" Root gets in no other way than this (PermitRootLogin prohibit-password), so root is never asked, and the lines below leave it so.");
+        // Without an exception the cure would lock root out; allowing root a password would open more
+        // than it closes, as long as root is not enrolled.
+        lines.push_str("\\nMatch User root\\n    AuthenticationMethods publickey");
     }
     Some(Finding::warning(
         "sshd-key-alone",
