@@ -11,14 +11,18 @@
 //! | [`conversation`] | how libpam's questions reach a [`Conversation`], and what may go wrong between |
 //! | [`codes`] | return codes, message styles, items, flags and log priorities, by name |
 //! | [`nss`] | does this user exist, and in which groups |
+//! | [`identity`] | touching a user's files as that user |
+//! | [`syslog`] | log lines of an application |
 //! | [`clock`] | is the system clock synchronised, which codes by time depend on |
 
 pub mod app;
 pub mod clock;
 pub mod codes;
 pub mod conversation;
+pub mod identity;
 pub mod module;
 pub mod nss;
+pub mod syslog;
 
 mod libpam;
 mod reply;

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::codes::{Item, MessageStyle, Priority, ReturnCode};
 use crate::libpam::{self, Conv, Message};
 use crate::reply::{self, Replies};
+use crate::syslog;
 
 /// libpam, as one call of one module sees it.
 pub struct Module<'a> {
@@ -133,7 +134,7 @@ impl<'a> Module<'a> {
     /// One line in the system's log, facility `LOG_AUTHPRIV`, opened by libpam with the names of
     /// module and service. Characters that could forge a line, or steer a terminal, appear as `?`.
     pub fn syslog(&self, priority: Priority, message: &str) {
-        let line: Vec<u8> = printable(message).into_bytes();
+        let line: Vec<u8> = syslog::printable(message).into_bytes();
         // `printable` left no NUL, so this cannot fail; if it did, an empty line is better than
         // none.
         let line = CString::new(line).unwrap_or_default();
@@ -237,14 +238,6 @@ fn ask(
         // Some applications allocate nothing where nothing was asked.
         None => Ok(None),
     }
-}
-
-/// The message with everything replaced that is not meant to be seen: control characters, line and
-/// paragraph separators, and the marks that turn the direction of text.
-fn printable(message: &str) -> String {
-    let hidden =
-        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    message.replace(hidden, "?")
 }
 
 #[cfg(test)]

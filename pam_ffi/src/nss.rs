@@ -8,6 +8,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::{io, ptr};
 
+use crate::identity::Identity;
 use crate::reply;
 
 /// The first buffer that a lookup is tried with, in bytes; it doubles until [`LARGEST_BUFFER`].
@@ -49,6 +50,84 @@ pub fn canonical_name(name: &[u8]) -> io::Result<Option<Vec<u8>>> {
         unsafe { reply::copy(entry.pw_name) }
     })?;
     Ok(name.flatten())
+}
+
+/// A user's entry, as far as files of the user's own go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The name as the name service spells it.
+    pub name: Vec<u8>,
+    /// The home directory; may be empty or relative.
+    pub home: Vec<u8>,
+    /// The user's ids, supplementary groups included.
+    pub identity: Identity,
+}
+
+/// The user's entry; none for a user whom nobody knows.
+///
+/// # Errors
+///
+/// As [`user_exists`]; also for a user in more than 65536 groups.
+pub fn account(name: &[u8]) -> io::Result<Option<Account>> {
+    match passwd(name, Entry::read)? {
+        Some(entry) => entry.with_groups().map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The entry of the user with this number; none when nobody has it.
+///
+/// # Errors
+///
+/// As [`account`].
+pub fn account_of_uid(uid: libc::uid_t) -> io::Result<Option<Account>> {
+    let found = look_up(
+        &NO_SUCH_ENTRY,
+        |entry: *mut libc::passwd, buffer, size, found| {
+            // SAFETY: `look_up` passes a buffer of `size` bytes and room for both results.
+            unsafe { libc::getpwuid_r(uid, entry, buffer, size, found) }
+        },
+        Entry::read,
+    )?;
+    match found {
+        Some(entry) => entry.with_groups().map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What is copied out of a `struct passwd` before its buffer goes.
+struct Entry {
+    name: Vec<u8>,
+    home: Vec<u8>,
+    uid: libc::uid_t,
+    gid: libc::gid_t,
+}
+
+impl Entry {
+    fn read(entry: &libc::passwd) -> Self {
+        // SAFETY: the strings of an entry that was found are C strings, or null, in the buffer, which
+        // `look_up` still holds.
+        let copy = |text| unsafe { reply::copy(text) }.unwrap_or_default();
+        Self {
+            name: copy(entry.pw_name),
+            home: copy(entry.pw_dir),
+            uid: entry.pw_uid,
+            gid: entry.pw_gid,
+        }
+    }
+
+    fn with_groups(self) -> io::Result<Account> {
+        let groups = group_ids(&self.name, self.gid)?;
+        Ok(Account {
+            name: self.name,
+            home: self.home,
+            identity: Identity {
+                uid: self.uid,
+                gid: self.gid,
+                groups,
+            },
+        })
+    }
 }
 
 /// Whether there is a group of this name, when every service that had to be asked has answered.
@@ -232,6 +311,17 @@ mod tests {
         for name in [&b"no-such-user-here"[..], b"", b"root\0", b"\xff\xfe"] {
             assert_eq!(canonical_name(name).unwrap(), None);
         }
+    }
+
+    #[test]
+    fn an_account_is_found_by_name_and_by_number() {
+        let root = account(b"root").unwrap().unwrap();
+        assert_eq!((root.identity.uid, root.name.as_slice()), (0, &b"root"[..]));
+        assert!(root.home.starts_with(b"/"));
+        assert!(root.identity.groups.contains(&root.identity.gid));
+        assert_eq!(account_of_uid(0).unwrap(), Some(root));
+        assert_eq!(account(b"no-such-user-here").unwrap(), None);
+        assert_eq!(account_of_uid(u32::MAX - 7).unwrap(), None);
     }
 
     #[test]
