@@ -23,7 +23,7 @@ struct Case {
     expected: &'static [&'static str],
 }
 
-const CASES: [Case; 22] = [
+const CASES: [Case; 23] = [
     Case {
         name: "the documented stack is clean",
         distribution: "debian12",
@@ -119,6 +119,14 @@ const CASES: [Case; 22] = [
         after: "PAM configuration",
         line: OURS,
         expected: &["pam-code-before-password"],
+    },
+    Case {
+        name: "users' own files",
+        distribution: "debian12",
+        service: "sshd",
+        after: "@include common-auth",
+        line: "auth required pam_otpgate.so secret=/var/otp/${USER} user=root",
+        expected: &["pam-own-files"],
     },
     Case {
         name: "before the password, asking for it",

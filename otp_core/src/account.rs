@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::hotp::{Algorithm, Digits, Generator};
 use crate::key_uri::KeyUri;
-use crate::recovery::StoredRecoveryCode;
+use crate::recovery::{RecoveryId, StoredRecoveryCode};
+use crate::scratch::ScratchCodes;
 use crate::secret::{Secret, SecretError};
 use crate::totp::{Period, UnixTime};
 use crate::user_name::UserName;
@@ -16,7 +17,7 @@ use crate::user_name::UserName;
 pub const VERSION: u32 = 1;
 /// Most devices of one user.
 pub const MAX_TOKENS: usize = 16;
-/// Most recovery codes of one user.
+/// Most recovery codes of one user, scratch codes included.
 pub const MAX_RECOVERY_CODES: usize = 20;
 /// Longest device name, label or issuer, in bytes.
 pub const LONGEST_TEXT: usize = 128;
@@ -170,6 +171,9 @@ pub struct Account {
     /// When the account was made.
     #[serde(default)]
     pub created: UnixTime,
+    /// The scratch codes of an imported account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<ScratchCodes>,
     /// The devices.
     #[serde(default, rename = "token", skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<Token>,
@@ -200,6 +204,7 @@ impl Account {
             generation: 0,
             enabled: true,
             created: now,
+            scratch: None,
             tokens: Vec::new(),
             recovery: Vec::new(),
         }
@@ -209,6 +214,12 @@ impl Account {
     #[must_use]
     pub fn token(&self, id: &str) -> Option<&Token> {
         self.tokens.iter().find(|token| token.id == id)
+    }
+
+    /// The names of all recovery and scratch codes.
+    pub fn recovery_ids(&self) -> impl Iterator<Item = RecoveryId> {
+        let printed = self.recovery.iter().map(StoredRecoveryCode::id);
+        printed.chain(self.scratch.iter().flat_map(ScratchCodes::ids))
     }
 
     /// The account as the text of its file.
@@ -251,10 +262,10 @@ impl Account {
                 self.tokens.len()
             ));
         }
-        if self.recovery.len() > MAX_RECOVERY_CODES {
+        let codes = self.recovery_ids().count();
+        if codes > MAX_RECOVERY_CODES {
             return fail(format!(
-                "{} recovery codes, and {MAX_RECOVERY_CODES} are allowed",
-                self.recovery.len()
+                "{codes} recovery codes, and {MAX_RECOVERY_CODES} are allowed"
             ));
         }
         for (position, token) in self.tokens.iter().enumerate() {
@@ -306,6 +317,7 @@ pub fn check_text(what: &str, text: &str) -> Result<(), String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::hotp::Code;
     use crate::recovery::RecoveryCode;
 
     pub(crate) fn totp_token(id: &str) -> Token {
@@ -346,6 +358,8 @@ pub(crate) mod tests {
         account.tokens = vec![totp_token("phone"), limited];
         let code = RecoveryCode::generate().unwrap();
         account.recovery = vec![StoredRecoveryCode::new(&code).unwrap()];
+        let code = Code::parse(b"12345678").unwrap();
+        account.scratch = Some(ScratchCodes::new(&[code]).unwrap());
         account
     }
 
@@ -361,6 +375,7 @@ pub(crate) mod tests {
     fn sample_with_recovery_of(text: &str) -> Account {
         Account {
             recovery: Account::from_toml(text).unwrap().recovery,
+            scratch: Account::from_toml(text).unwrap().scratch,
             ..sample()
         }
     }
@@ -376,13 +391,25 @@ pub(crate) mod tests {
                 ..totp_token(&format!("{number:032}"))
             })
             .collect();
-        account.recovery = vec![account.recovery[0].clone(); MAX_RECOVERY_CODES];
+        account.recovery = vec![account.recovery[0].clone(); MAX_RECOVERY_CODES - 1];
         let text = account.to_toml().unwrap();
         assert!(
             (text.len() as u64) < LARGEST_FILE / 2,
             "{} bytes",
             text.len()
         );
+    }
+
+    #[test]
+    fn scratch_codes_and_recovery_codes_have_one_maximum() {
+        let mut account = sample();
+        account.recovery = vec![account.recovery[0].clone(); MAX_RECOVERY_CODES];
+        assert!(
+            account.to_toml().is_err(),
+            "a state could not name all that are used"
+        );
+        account.scratch = None;
+        assert!(account.to_toml().is_ok());
     }
 
     #[test]

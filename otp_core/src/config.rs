@@ -45,6 +45,21 @@ pub struct Config {
     pub profiles: BTreeMap<String, Profile>,
     /// The rules, in order.
     pub rules: Vec<Rule>,
+    /// Users without an account who have a `~/.google_authenticator`.
+    pub google_authenticator_files: GoogleAuthenticatorFiles,
+}
+
+/// What a `~/.google_authenticator` means for a user who has no account here, where the line in pam.d does
+/// not name a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GoogleAuthenticatorFiles {
+    /// The code is checked against it: who has one is never let in without a code because the module's name
+    /// was changed in pam.d.
+    #[default]
+    Fallback,
+    /// Nothing: homes are not looked into.
+    Off,
 }
 
 /// A named set of device parameters.
@@ -110,6 +125,7 @@ impl Default for Config {
             parameters: Parameters::default(),
             profiles: BTreeMap::new(),
             rules: Vec::new(),
+            google_authenticator_files: GoogleAuthenticatorFiles::default(),
         }
     }
 }
@@ -198,6 +214,7 @@ struct File {
     throttle: ThrottleSection,
     profile: BTreeMap<String, Profile>,
     rule: Vec<Rule>,
+    google_authenticator_files: GoogleAuthenticatorFiles,
 }
 
 impl Default for File {
@@ -210,6 +227,7 @@ impl Default for File {
             throttle: ThrottleSection::default(),
             profile: BTreeMap::new(),
             rule: Vec::new(),
+            google_authenticator_files: GoogleAuthenticatorFiles::default(),
         }
     }
 }
@@ -344,6 +362,7 @@ impl File {
             parameters: Parameters { reach, limits },
             profiles: self.profile,
             rules: self.rule,
+            google_authenticator_files: self.google_authenticator_files,
         })
     }
 }

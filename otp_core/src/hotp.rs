@@ -47,6 +47,8 @@ pub struct Digits(u8);
 impl Digits {
     /// What nearly every phone app shows.
     pub const SIX: Self = Self(6);
+    /// What scratch codes have, and some tokens.
+    pub const EIGHT: Self = Self(8);
     /// Every number of digits that is allowed, fewest first.
     pub const ALL: [Self; 3] = [Self(6), Self(7), Self(8)];
 

@@ -7,7 +7,7 @@
 //! | what is secret, and how is it kept from logs and core dumps? | [`secret`] |
 //! | which code belongs to a counter or a moment? | [`hotp`] (RFC 4226), [`totp`] (RFC 6238) |
 //! | how does a phone learn the secret? | [`key_uri`] |
-//! | what was typed, and where does it come from? | [`answer`], [`recovery`], [`source`] |
+//! | what was typed, and where does it come from? | [`answer`], [`recovery`], [`scratch`], [`source`] |
 //! | what was enrolled, and what do logins change? | [`account`], [`state`] |
 //! | is the code right? | [`policy`], over [`matching`] and [`throttle`] |
 //! | which numbers and rules apply? | [`config`], [`rules`] |
@@ -24,6 +24,7 @@ pub mod matching;
 pub mod policy;
 pub mod recovery;
 pub mod rules;
+pub mod scratch;
 pub mod secret;
 pub mod source;
 pub mod state;

@@ -8,7 +8,8 @@ use crate::account::{Account, Kind};
 use crate::answer::{Answer, Combined, NotEvaluated};
 use crate::hotp::{Code, Digits};
 use crate::matching::{Device, Reach, Work};
-use crate::recovery::{PRINTED_LENGTH, RecoveryCode};
+use crate::recovery::{PRINTED_LENGTH, RecoveryCode, RecoveryId};
+use crate::scratch;
 use crate::source::Source;
 use crate::state::{Event, GraceEntry, State, service_key};
 use crate::throttle::{Admission, Limits};
@@ -142,10 +143,12 @@ pub fn decide(
         now,
         parameters,
         work: Work::default(),
+        looked_for_scratch: false,
     };
     let verdict = judge.verdict(&mut state);
     // After an acceptance too: should the commit then fail, the time must not tell what was decided.
     judge.work.pad(&parameters.reach);
+    judge.pad_scratch();
     (verdict, state)
 }
 
@@ -186,6 +189,8 @@ struct Judge<'a> {
     now: UnixTime,
     parameters: &'a Parameters,
     work: Work,
+    /// Whether the slow hash of a scratch code was computed.
+    looked_for_scratch: bool,
 }
 
 impl Judge<'_> {
@@ -227,6 +232,7 @@ impl Judge<'_> {
         let served = |digits: &Digits| {
             let mut tokens = self.account.tokens.iter();
             tokens.any(|token| token.serves(self.attempt.service) && token.digits == *digits)
+                || self.account.scratch.is_some() && *digits == scratch::DIGITS
         };
         let lengths = Digits::ALL.into_iter().filter(served);
         let codes = lengths.filter_map(|digits| {
@@ -249,7 +255,19 @@ impl Judge<'_> {
         let mut refusal = Refusal::Wrong;
         for guess in guesses.iter().take(usize::from(left)) {
             let result = match guess {
-                Guess::Code(code, length) => self.evaluate_code(code, *length, state),
+                Guess::Code(code, length) => {
+                    match self.evaluate_scratch(code, *length, state) {
+                        Ok(accepted) => Ok(accepted),
+                        // No scratch code, or one that is used up: it may still be a device's.
+                        Err(refusal) => {
+                            let result = self.evaluate_code(code, *length, state);
+                            result.map_err(|other| match other {
+                                Refusal::Wrong => refusal,
+                                telling => telling,
+                            })
+                        }
+                    }
+                }
                 Guess::Recovery(code, length) => self.evaluate_recovery(code, *length, state),
             };
             match result {
@@ -357,6 +375,16 @@ impl Judge<'_> {
             }
         }
         let id = found.ok_or(Refusal::Wrong)?;
+        self.use_up(id, length, state)
+    }
+
+    /// Accepts a recovery or scratch code that is not used up.
+    fn use_up(
+        &self,
+        id: RecoveryId,
+        code_length: usize,
+        state: &mut State,
+    ) -> Result<Accepted, Refusal> {
         if state.used_recovery.contains(&id) {
             return Err(Refusal::Replayed);
         }
@@ -364,8 +392,36 @@ impl Judge<'_> {
         let left = state.recovery_left(self.account);
         Ok(Accepted {
             proof: Proof::Recovery { left },
-            code_length: length,
+            code_length,
         })
+    }
+
+    /// Eight digits may be a scratch code.
+    fn evaluate_scratch(
+        &mut self,
+        code: &Code,
+        length: usize,
+        state: &mut State,
+    ) -> Result<Accepted, Refusal> {
+        let stored = self.account.scratch.as_ref();
+        let stored = stored.filter(|_| code.digits() == scratch::DIGITS);
+        let stored = stored.ok_or(Refusal::Wrong)?;
+        self.looked_for_scratch = true;
+        let id = stored.find(code).ok_or(Refusal::Wrong)?;
+        self.use_up(id, length, state)
+    }
+
+    /// One slow hash for every answer that may be a scratch code, whoever types it.
+    fn pad_scratch(&self) {
+        let code = match &self.attempt.answer {
+            Answer::Code(code) => Some(code.clone()),
+            Answer::Combined(combined) => combined.code(scratch::DIGITS),
+            Answer::Recovery(_) | Answer::Unrecognised | Answer::NotEvaluated(_) => None,
+        };
+        let may_be = code.filter(|code| code.digits() == scratch::DIGITS);
+        if let Some(code) = may_be.filter(|_| !self.looked_for_scratch) {
+            scratch::same_work(&code);
+        }
     }
 
     fn record(&self, verdict: &Verdict, guesses: usize, left: u16, state: &mut State) {

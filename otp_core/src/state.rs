@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::account::{Account, Kind, MAX_RECOVERY_CODES, MAX_TOKENS, Serial};
 use crate::hotp::MovingFactor;
-use crate::recovery::{RecoveryId, StoredRecoveryCode};
+use crate::recovery::RecoveryId;
 use crate::source::Source;
 use crate::throttle::Throttle;
 use crate::totp::UnixTime;
@@ -124,7 +124,7 @@ pub struct State {
     pub pending: bool,
     /// One entry per device.
     pub tokens: Vec<TokenState>,
-    /// Recovery codes that are used up.
+    /// Recovery and scratch codes that are used up.
     pub used_recovery: Vec<RecoveryId>,
     /// Failures and known sources.
     pub throttle: Throttle,
@@ -171,11 +171,11 @@ impl State {
         }
     }
 
-    /// How many recovery codes of the account are not used up.
+    /// How many recovery and scratch codes of the account are not used up.
     #[must_use]
     pub fn recovery_left(&self, account: &Account) -> usize {
-        let unused = |code: &&StoredRecoveryCode| !self.used_recovery.contains(&code.id());
-        account.recovery.iter().filter(unused).count()
+        let unused = |code: &RecoveryId| !self.used_recovery.contains(code);
+        account.recovery_ids().filter(unused).count()
     }
 
     /// Gives every device of `new` a state, and forgets what neither `old` nor `new` has. What `old` has
@@ -192,8 +192,8 @@ impl State {
             tokens.any(|token| token.serial == state.serial)
         });
         self.used_recovery.retain(|used| {
-            let mut codes = accounts.iter().flat_map(|account| &account.recovery);
-            codes.any(|code| code.id() == *used)
+            let mut codes = accounts.iter().flat_map(|account| account.recovery_ids());
+            codes.any(|code| code == *used)
         });
     }
 

@@ -1,19 +1,23 @@
 //! Where accounts and state live. [`Store`] is all that the verifier knows of it.
 //!
-//! The one store there is so far keeps two files per user, so that no login ever rewrites a secret:
+//! The store keeps two files per user, so that no login ever rewrites a secret:
 //!
 //! - [`files`]: which files a user has, and the record that is locked, read and committed
 //! - [`slots`]: the two-slot state file, which survives a torn write
 //! - [`safe_open`]: opening without following, waiting or trusting
 //! - [`lock`]: flock with a deadline
 //! - [`decoys`]: the same work for users who are not enrolled
-//! - [`administration`], [`repair`]: everything that logins do not do
+//! - [`administration`], [`bulk`], [`repair`]: everything that logins do not do
 //! - [`error`]: what went wrong, where, and the cure
+//!
+//! Beside it stands [`google_authenticator`]: the files that users of pam_google_authenticator have at home.
 
 pub mod administration;
+pub mod bulk;
 pub mod decoys;
 pub mod error;
 pub mod files;
+pub mod google_authenticator;
 pub mod lock;
 pub mod repair;
 pub mod safe_open;

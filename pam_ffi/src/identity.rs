@@ -173,6 +173,7 @@ fn groups() -> io::Result<Vec<gid_t>> {
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
     use std::{fs, panic, thread};
 
@@ -184,6 +185,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, but not in what they call.
     /// The fourth number of each line is the file system's; `thread-self` is this thread alone.
     fn of_this_thread() -> [String; 3] {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
@@ -219,6 +221,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("of-root");
         fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let inside = acting_as(&alice(), || fs::read(&path)).unwrap();
         assert_eq!(
             inside.unwrap_err().kind(),

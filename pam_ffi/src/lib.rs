@@ -12,6 +12,7 @@
 //! | [`codes`] | return codes, message styles, items, flags and log priorities, by name |
 //! | [`nss`] | does this user exist, and in which groups |
 //! | [`identity`] | touching a user's files as that user |
+//! | [`signals`] | none ignored in a program that is about to be started |
 //! | [`syslog`] | log lines of an application |
 //! | [`clock`] | is the system clock synchronised, which codes by time depend on |
 
@@ -22,6 +23,7 @@ pub mod conversation;
 pub mod identity;
 pub mod module;
 pub mod nss;
+pub mod signals;
 pub mod syslog;
 
 mod libpam;

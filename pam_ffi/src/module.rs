@@ -244,6 +244,7 @@ fn ask(
 mod tests {
     use super::*;
     use crate::conversation::{Conversation, ConversationFailed, Shared};
+    use crate::syslog::printable;
 
     /// What the application answers in `respond`; the rest of the way is the real one, both sides
     /// of it.

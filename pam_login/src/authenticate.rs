@@ -2,7 +2,7 @@
 
 use otp_core::answer::{Answer, NotEvaluated};
 use otp_core::clock::Clock;
-use otp_core::config::{Config, ConfigError};
+use otp_core::config::{Config, ConfigError, GoogleAuthenticatorFiles};
 use otp_core::policy::{Accepted, Attempt, Proof, Verdict};
 use otp_core::recovery;
 use otp_core::rules::{self, Then};
@@ -13,6 +13,7 @@ use otp_core::verifier::Verifier;
 use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
 use zeroize::Zeroizing;
 
+use crate::google_authenticator::Line;
 use crate::host::Host;
 use crate::log::{self, Subject};
 use crate::options::{
@@ -35,11 +36,11 @@ pub fn authenticate(
     if !options.no_delay {
         host.fail_delay(FAIL_DELAY);
     }
-    match ask_and_verify(host, options, &login, &subject, clock) {
+    match ask_and_verify(host, options, &login, &subject, silent, clock) {
         Ok(Answered::Verdict(verdict)) => {
             conclude(host, &subject, &verdict, options.quiet || silent)
         }
-        Ok(Answered::WithoutAsking(outcome)) => outcome,
+        Ok(Answered::Concluded(outcome)) => outcome,
         Err(failure) => failure.report(host, Some(&subject)),
     }
 }
@@ -48,8 +49,8 @@ pub fn authenticate(
 enum Answered {
     /// It was asked, or found answered in the password.
     Verdict(Verdict),
-    /// It did not have to be asked.
-    WithoutAsking(Outcome),
+    /// It did not have to be asked, or all has been said about it.
+    Concluded(Outcome),
 }
 
 /// The whole story of a login: configuration, rule, store, who need not be asked, dialogue, verdict.
@@ -58,6 +59,7 @@ fn ask_and_verify(
     options: &Options,
     login: &Login,
     subject: &Subject,
+    silent: bool,
     clock: &impl Clock,
 ) -> Result<Answered, Failure> {
     let config = Config::load(options.config.as_deref())?;
@@ -70,13 +72,34 @@ fn ask_and_verify(
     }
     if then == Then::Skip {
         subject.ignored(host, "skip_rule");
-        return Ok(Answered::WithoutAsking(Outcome::Skipped));
+        return Ok(Answered::Concluded(Outcome::Skipped));
+    }
+    let own_file = Line {
+        options,
+        config: &config,
+        then,
+        user: &login.raw_user,
+        subject,
+        quiet: options.quiet || silent,
+    };
+    if options.files.any() {
+        let outcome = own_file.authenticate(own_file.find(host), host, clock)?;
+        return Ok(Answered::Concluded(outcome));
     }
     let store = FilesStore::open(&config.state_dir)?;
+    let falls_back = config.google_authenticator_files == GoogleAuthenticatorFiles::Fallback;
     let may_pass = then == Then::Optional || (then == Then::Require && options.nullok);
-    if may_pass && login.is_surely_not_enrolled(&store, host) {
+    let not_enrolled = (falls_back || may_pass) && login.is_surely_not_enrolled(&store, host);
+    if not_enrolled && falls_back {
+        let found = own_file.find(host);
+        if !found.is_absent() {
+            let outcome = own_file.authenticate(found, host, clock)?;
+            return Ok(Answered::Concluded(outcome));
+        }
+    }
+    if may_pass && not_enrolled {
         subject.ignored(host, "not_enrolled");
-        return Ok(Answered::WithoutAsking(Outcome::NotEnrolledAllowed));
+        return Ok(Answered::Concluded(Outcome::NotEnrolledAllowed));
     }
     let denied = then == Then::Deny;
     let verifier = Verifier::new(&store, &config.parameters);
@@ -89,7 +112,7 @@ fn ask_and_verify(
         )
     {
         subject.in_grace(host);
-        return Ok(Answered::WithoutAsking(Outcome::Accepted));
+        return Ok(Answered::Concluded(Outcome::Accepted));
     }
     let dialogue = Dialogue {
         login,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pam_ffi::{Item, MessageStyle, Module, Priority, ReturnCode, nss};
+use pam_ffi::identity::{self, Identity};
+use pam_ffi::nss::{self, Account};
+use pam_ffi::{Item, MessageStyle, Module, Priority, ReturnCode};
 use zeroize::Zeroizing;
 
 /// libpam and the system behind it.
@@ -48,6 +50,21 @@ pub trait Host {
     /// # Errors
     /// When the name service does not answer.
     fn groups(&self, user: &[u8], named: &[&str]) -> std::io::Result<Vec<Vec<u8>>>;
+    /// The user's home and ids; `None` for a user whom the system does not know.
+    ///
+    /// # Errors
+    /// When the name service does not answer.
+    fn account(&self, user: &[u8]) -> std::io::Result<Option<Account>>;
+    /// The same by number.
+    ///
+    /// # Errors
+    /// When the name service does not answer.
+    fn account_of_uid(&self, uid: u32) -> std::io::Result<Option<Account>>;
+    /// Runs `work` with another identity towards files, on this thread alone.
+    ///
+    /// # Errors
+    /// When the identity cannot be taken; then `work` did not run.
+    fn acting_as<T>(&self, identity: &Identity, work: impl FnOnce() -> T) -> std::io::Result<T>;
 }
 
 impl Host for Module<'_> {
@@ -97,5 +114,17 @@ impl Host for Module<'_> {
             nss::group_answers(group.as_bytes())?;
         }
         nss::groups_of(user)
+    }
+
+    fn account(&self, user: &[u8]) -> std::io::Result<Option<Account>> {
+        nss::account(user)
+    }
+
+    fn account_of_uid(&self, uid: u32) -> std::io::Result<Option<Account>> {
+        nss::account_of_uid(uid)
+    }
+
+    fn acting_as<T>(&self, identity: &Identity, work: impl FnOnce() -> T) -> std::io::Result<T> {
+        identity::acting_as(identity, work)
     }
 }

@@ -10,6 +10,7 @@ use std::fmt::{self, Write as _};
 
 use otp_core::policy::{Accepted, Proof, Refusal};
 use otp_core::source::Origin;
+use otp_core::store::google_authenticator::decide;
 use otp_core::user_name::UserName;
 use pam_ffi::Priority;
 
@@ -96,6 +97,38 @@ impl Subject {
             _ => Ok(()),
         };
         host.log(Priority::Notice, &line);
+    }
+
+    /// A code of the user's own file let somebody in.
+    pub fn accepted_by_file(&self, host: &mut impl Host, proof: decide::Proof) {
+        let kind = match proof {
+            decide::Proof::Totp => "totp",
+            decide::Proof::Hotp => "hotp",
+            decide::Proof::Scratch => "scratch",
+        };
+        let line = self.line("accepted", true);
+        let line = format!("{line} token=google_authenticator kind={kind}");
+        host.log(Priority::Info, &line);
+    }
+
+    /// Somebody is refused by a user's own file, or has none.
+    pub fn refused_by_file(&self, host: &mut impl Host, refusal: decide::Refusal) {
+        // Who has no file is not named: nobody may be of that name.
+        let line = self.line("refused", refusal != decide::Refusal::NoFile);
+        let reason = match refusal {
+            decide::Refusal::NoFile => "no_file",
+            decide::Refusal::Wrong => "wrong",
+            decide::Refusal::Replayed => "replayed",
+            decide::Refusal::RateLimited => "rate_limited",
+            decide::Refusal::BadRateLimit => "bad_line detail=\"RATE_LIMIT\"",
+            decide::Refusal::BadOption(key) => {
+                let line = format!("{line} reason=bad_line detail=\"{key}\"");
+                return host.log(Priority::Notice, &line);
+            }
+            decide::Refusal::NoSecret => "no_secret",
+            decide::Refusal::NotRecorded => "not_recorded",
+        };
+        host.log(Priority::Notice, &format!("{line} reason={reason}"));
     }
 
     /// A rule denies, and nobody was asked.

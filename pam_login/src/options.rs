@@ -3,11 +3,15 @@
 //! An option that is not understood refuses every login: a misspelt `nullok` shuts out, a misspelt
 //! `secret=` would let in.
 
+pub mod files;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use otp_core::config::parse_duration;
+
+use files::FileOptions;
 
 /// The prompt for a code. An interface: clients compare it literally.
 pub const CODE_PROMPT: &str = "Verification code: ";
@@ -17,6 +21,10 @@ pub const PASSWORD_PROMPT: &str = "Password: ";
 pub const COMBINED_PROMPT: &str = "Password & verification code: ";
 /// How long a refused login takes, unless `no_delay` is given.
 pub const FAIL_DELAY: Duration = Duration::from_secs(2);
+
+/// Longest `grace_period=`, in seconds: a year. The module it comes from has no limit, and lines from there
+/// are to go on working.
+pub const LONGEST_GRACE: u64 = 365 * 86_400;
 
 /// Whether the code may stand at the end of a password that was typed already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +63,8 @@ pub struct Options {
     pub debug: bool,
     /// `quiet`: no messages to the user.
     pub quiet: bool,
+    /// `secret=` and the like: users' own files.
+    pub files: FileOptions,
 }
 
 /// Why a pam.d line is not taken.
@@ -70,7 +80,7 @@ impl fmt::Display for OptionError {
 impl std::error::Error for OptionError {}
 
 /// Every option, for error messages and documentation.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 22] = [
     "config=PATH",
     "nullok",
     "ask_password",
@@ -86,6 +96,13 @@ pub const ALL: [&str; 15] = [
     "debug",
     "quiet",
     "echo-verification-code",
+    "secret=PATH",
+    "user=NAME",
+    "no_strict_owner",
+    "allowed_perm=MODE",
+    "allow_readonly",
+    "noskewadj",
+    "no_increment_hotp",
 ];
 
 impl Options {
@@ -127,7 +144,10 @@ impl Options {
             ("no_delay", None) => self.no_delay = true,
             ("debug", None) => self.debug = true,
             ("quiet", None) => self.quiet = true,
-            _ => return Err(unknown(name, value.is_some())),
+            _ => {
+                let taken = self.files.take(name, value);
+                return taken.unwrap_or_else(|| Err(unknown(name, value.is_some())));
+            }
         }
         Ok(())
     }
@@ -157,13 +177,13 @@ fn grace_period(text: &str) -> Result<Option<u64>, OptionError> {
     let seconds = text
         .parse::<u64>()
         .ok()
-        .filter(|seconds| *seconds <= 86_400);
-    let seconds =
-        seconds.ok_or_else(|| OptionError("grace_period= takes 0 to 86400 seconds".into()))?;
+        .filter(|seconds| *seconds <= LONGEST_GRACE);
+    let wrong = || OptionError(format!("grace_period= takes 0 to {LONGEST_GRACE} seconds"));
+    let seconds = seconds.ok_or_else(wrong)?;
     Ok(Some(seconds).filter(|seconds| *seconds > 0))
 }
 
-/// Names the option, never its value: `secret=` and the like may hold anything.
+/// Names the option, never its value, which may hold anything.
 fn unknown(name: &str, with_value: bool) -> OptionError {
     let name_of = |option: &'static str| option.split('=').next().unwrap_or(option);
     if let Some(known) = ALL.iter().find(|option| name_of(option) == name) {
@@ -199,7 +219,8 @@ mod tests {
                 .replace("PATH", "/etc/x.toml")
                 .replace("TEXT", "Code: ")
                 .replace("DURATION", "8h")
-                .replace("SECONDS", "60");
+                .replace("SECONDS", "60")
+                .replace("MODE", "0640");
             let parsed =
                 Options::parse([line.as_str()]).map_err(|error| format!("{option}: {error}"));
             assert_ne!(
@@ -228,11 +249,12 @@ mod tests {
             ("config", "option config needs a value: write config=PATH"),
             ("config=etc/x", "config= takes an absolute path"),
             ("grace=forever", "grace= takes a duration"),
-            ("grace_period=-1", "grace_period= takes 0 to 86400"),
+            ("grace_period=-1", "grace_period= takes 0 to 31536000"),
             ("authtok_prompt=", "authtok_prompt= takes 1 to 256 bytes"),
+            ("secret=hunter2", "secret= takes a path that begins with"),
             (
-                "secret=/root/hunter2",
-                "unknown option secret; the nearest is",
+                "secrets=hunter2",
+                "unknown option secrets; the nearest is secret=PATH",
             ),
         ] {
             let error = Options::parse([argument]).expect_err(argument).to_string();

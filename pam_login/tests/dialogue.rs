@@ -7,7 +7,8 @@
 )]
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use otp_core::account::{Account, Kind, Serial, Token};
@@ -19,6 +20,8 @@ use otp_core::store::administration::init;
 use otp_core::store::{FilesStore, Record as _, Store as _};
 use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
+use pam_ffi::identity::Identity;
+use pam_ffi::nss;
 use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
 use pam_login::authenticate::authenticate;
 use pam_login::guard::run;
@@ -48,6 +51,7 @@ struct Script {
     styles: Vec<MessageStyle>,
     log: Vec<String>,
     delay: Option<Duration>,
+    home: PathBuf,
 }
 
 impl Script {
@@ -60,6 +64,7 @@ impl Script {
             styles: Vec::new(),
             log: Vec::new(),
             delay: None,
+            home: "/nonexistent".into(),
         }
     }
 
@@ -149,6 +154,24 @@ impl Host for Script {
     }
     fn groups(&self, _: &[u8], _: &[&str]) -> std::io::Result<Vec<Vec<u8>>> {
         Err(std::io::Error::other("directory server down"))
+    }
+    fn account(&self, user: &[u8]) -> std::io::Result<Option<nss::Account>> {
+        let name = self.canonical_name(user)?;
+        Ok(name.map(|name| nss::Account {
+            name,
+            home: self.home.clone().into_os_string().into_vec(),
+            identity: Identity {
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+                groups: Vec::new(),
+            },
+        }))
+    }
+    fn account_of_uid(&self, _: u32) -> std::io::Result<Option<nss::Account>> {
+        Ok(None)
+    }
+    fn acting_as<T>(&self, _: &Identity, work: impl FnOnce() -> T) -> std::io::Result<T> {
+        Ok(work())
     }
 }
 
@@ -595,4 +618,68 @@ fn a_panic_ends_the_login_and_not_the_host() {
         script.log[0]
     );
     assert!(!script.log[0].contains("hunter2"));
+}
+
+/// Bob, who is not enrolled, with a `~/.google_authenticator`.
+fn bob(scene: &Scene, file: &str, events: Vec<Event>) -> Script {
+    let path = scene.path().join(".google_authenticator");
+    // What a login wrote cannot be written to.
+    let _ = std::fs::remove_file(&path);
+    std::fs::write(&path, format!("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n{file}")).unwrap();
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path, owner_only).unwrap();
+    let mut script = Script::new("bob", events);
+    script.home = scene.path().to_owned();
+    script
+}
+
+fn file_of_bob(scene: &Scene) -> String {
+    let text = std::fs::read_to_string(scene.path().join(".google_authenticator")).unwrap();
+    text.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn who_is_not_enrolled_and_has_a_file_is_asked_for_its_code() {
+    let scene = Scene::new();
+    let mut script = bob(&scene, "\" HOTP_COUNTER 1\n", vec![asked("287082")]);
+    assert_eq!(scene.log_in(&["nullok"], &mut script), Outcome::Accepted);
+    assert_eq!(
+        script.log,
+        [
+            "otpgate: result=accepted user=bob source=192.0.2.7 service=sshd token=google_authenticator kind=hotp"
+        ]
+    );
+    assert_eq!(file_of_bob(&scene), "\" HOTP_COUNTER 2\n");
+    scene.configure("google_authenticator_files = \"off\"\n");
+    let mut script = bob(&scene, "\" HOTP_COUNTER 1\n", vec![]);
+    let outcome = scene.log_in(&["nullok"], &mut script);
+    assert_eq!(outcome, Outcome::NotEnrolledAllowed);
+}
+
+#[test]
+fn hanging_up_counts_against_the_limit_of_a_users_file() {
+    let scene = Scene::new();
+    let hung_up = vec![Event::HungUp("Verification code: ")];
+    let mut script = bob(&scene, "\" RATE_LIMIT 1 30\n\" HOTP_COUNTER 1\n", hung_up);
+    let outcome = scene.log_in(&[], &mut script);
+    assert_eq!(outcome, Outcome::ConversationFailed);
+    let counted = "\" RATE_LIMIT 1 30 1700000010\n\" HOTP_COUNTER 1\n";
+    assert_eq!(file_of_bob(&scene), counted);
+    // Nobody is asked who is over it.
+    let mut script = bob(&scene, counted, vec![]);
+    assert_eq!(scene.log_in(&[], &mut script), Outcome::Refused);
+}
+
+#[test]
+fn rules_hold_for_users_with_a_file_of_their_own() {
+    let scene = Scene::new();
+    let rule = |then: &str| scene.configure(&format!("[[rule]]\nthen = \"{then}\"\n"));
+    let named = ["secret=~/.google_authenticator"];
+    rule("deny");
+    let mut script = bob(&scene, "\" HOTP_COUNTER 1\n", vec![asked("287082")]);
+    assert_eq!(scene.log_in(&named, &mut script), Outcome::Refused);
+    assert_eq!(file_of_bob(&scene), "\" HOTP_COUNTER 1\n", "not used up");
+    rule("skip");
+    let mut script = bob(&scene, "", vec![]);
+    assert_eq!(scene.log_in(&named, &mut script), Outcome::Skipped);
 }

@@ -9,7 +9,7 @@ use super::pam_modules::checks_password;
 use super::pam_walk::{OUR_MODULE, is_ours};
 use super::pamd::{Kind, Module};
 use super::setup_pam::named_config;
-use super::{pam_entries, pam_module_file, pam_ways};
+use super::{pam_entries, pam_module_file, pam_own_files, pam_ways};
 
 /// Files that several services share by the distributions' convention.
 pub const SHARED_FILES: [&str; 14] = [
@@ -309,6 +309,7 @@ fn lines(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
                 format!("{edit}    # take the \"-\" out"),
             ));
         }
+        findings.extend(pam_own_files::check(step, module));
         if module.kind == Kind::Auth && module.has_option("nullok") {
             findings.push(Finding::warning(
                 "pam-nullok",

@@ -123,3 +123,14 @@ fn errors_name_line_key_and_what_would_be_right() {
         );
     }
 }
+
+#[test]
+fn users_own_files_are_a_fallback_unless_switched_off() {
+    let files =
+        |text: &str| Config::parse(text, Path::new("x")).map(|c| c.google_authenticator_files);
+    assert_eq!(files("").unwrap(), GoogleAuthenticatorFiles::Fallback);
+    let off = "google_authenticator_files = \"off\"";
+    assert_eq!(files(off).unwrap(), GoogleAuthenticatorFiles::Off);
+    assert!(files("google_authenticator_files = \"of\"").is_err());
+    assert!(files("google_authenticator_files = false").is_err());
+}

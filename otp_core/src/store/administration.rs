@@ -26,7 +26,7 @@ use crate::user_name::UserName;
 const LOCK_FILE: &str = "administration.lock";
 /// No user name is encoded with a dot in front, so this is nobody's file.
 const TEMPORARY: &str = ".new";
-const OWNER_ONLY: Mode = Mode::RUSR.union(Mode::WUSR);
+pub(super) const OWNER_ONLY: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The right to change accounts. There is one of it at a time.
 pub struct Administration<'a> {
@@ -79,6 +79,7 @@ impl FilesStore {
         for directory in [&self.accounts, &self.state, &self.decoys] {
             remove_file(directory, TEMPORARY)?;
         }
+        self.clear_staging()?;
         Ok(administration)
     }
 }
@@ -94,15 +95,7 @@ impl Administration<'_> {
         mut account: Account,
         mut state: State,
     ) -> Result<(), StoreError> {
-        if self.store.is_enrolled(user)? {
-            return Err(StoreError::new(
-                Path::new(user.file_name()),
-                Problem::AlreadyEnrolled,
-            ));
-        }
-        if UserName::from_file_name(user.file_name()).as_ref() != Some(user) {
-            return Err(refused(user, "the user name is empty or too long".into()));
-        }
+        self.check_new(user)?;
         account.generation = account.generation.max(1);
         state.generation = account.generation;
         let Place {
@@ -112,6 +105,20 @@ impl Administration<'_> {
         } = self.place(user);
         state.follow(&account, &account);
         write_pair(accounts, states, name, &account, &mut state)
+    }
+
+    /// Whether the user can be enrolled: has no account, and a name that a file can have.
+    pub(super) fn check_new(&self, user: &UserName) -> Result<(), StoreError> {
+        if self.store.is_enrolled(user)? {
+            return Err(StoreError::new(
+                Path::new(user.file_name()),
+                Problem::AlreadyEnrolled,
+            ));
+        }
+        if UserName::from_file_name(user.file_name()).as_ref() != Some(user) {
+            return Err(refused(user, "the user name is empty or too long".into()));
+        }
+        Ok(())
     }
 
     /// Changes a user's account and state together. `change` sees the current ones.
@@ -246,7 +253,7 @@ pub(super) fn refused(user: &UserName, why: String) -> StoreError {
     StoreError::new(Path::new(user.file_name()), Problem::Refused(why))
 }
 
-fn account_text(
+pub(super) fn account_text(
     user: &UserName,
     account: &Account,
 ) -> Result<zeroize::Zeroizing<String>, StoreError> {
@@ -315,7 +322,7 @@ fn rename_temporary(directory: &Directory, name: &str) -> Result<(), StoreError>
     sync_directory(directory)
 }
 
-fn sync_directory(directory: &Directory) -> Result<(), StoreError> {
+pub(super) fn sync_directory(directory: &Directory) -> Result<(), StoreError> {
     rustix::fs::fsync(&directory.fd).map_err(|error| StoreError::io(&directory.path, "sync", error))
 }
 

@@ -93,6 +93,26 @@ pub enum Problem {
     Decoy(Box<Problem>),
     /// An administrative change was refused by what it was given.
     Refused(String),
+    /// A user's own file was there before the question and is not there now.
+    Removed,
+    /// A user's own file was replaced by somebody who does not know of our lock.
+    Changed,
+    /// A user's own file is empty, too large, or has a NUL inside.
+    NoSecretFile,
+    /// A user's own file has mode bits that `allowed_perm` does not allow.
+    OpenToOthers {
+        /// Mode bits.
+        mode: u32,
+        /// Mode bits that must not be set.
+        forbidden: u32,
+    },
+    /// A user's own file belongs to somebody else.
+    NotTheUsers {
+        /// Whose it is.
+        uid: u32,
+        /// Whose it has to be.
+        expected: u32,
+    },
 }
 
 impl StoreError {
@@ -199,6 +219,14 @@ impl Problem {
             }
             Problem::Decoy(_) => "run `otpgate init`, which makes the decoys anew",
             Problem::Random => "check /dev/urandom",
+            Problem::Removed | Problem::Changed => "log in again",
+            Problem::NoSecretFile => "make it anew with google-authenticator",
+            Problem::OpenToOthers { .. } => {
+                "its user types: chmod 600, or write allowed_perm= into pam.d"
+            }
+            Problem::NotTheUsers { .. } => {
+                "chown it, or write user= or no_strict_owner into pam.d if it is meant so"
+            }
             Problem::Refused(_) => "",
         }
     }
@@ -269,6 +297,20 @@ impl fmt::Display for Problem {
             Self::Configuration(problem) | Self::Directory(problem) => problem.fmt(f),
             Self::Decoy(problem) => write!(f, "a decoy: {problem}"),
             Self::Refused(why) => f.write_str(why),
+            Self::Removed => f.write_str("was removed during the login"),
+            Self::Changed => {
+                f.write_str("was changed during the login, on another host or by its user")
+            }
+            Self::NoSecretFile => {
+                f.write_str("is empty, or larger than 65536 bytes, or has a NUL inside")
+            }
+            Self::OpenToOthers { mode, forbidden } => write!(
+                f,
+                "has mode {mode:04o} (none of {forbidden:04o} may be set)"
+            ),
+            Self::NotTheUsers { uid, expected } => {
+                write!(f, "is owned by uid {uid} instead of uid {expected}")
+            }
         }
     }
 }

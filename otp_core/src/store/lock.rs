@@ -26,7 +26,7 @@ pub enum LockError {
 /// # Errors
 /// [`LockError`].
 pub fn exclusive(file: impl AsFd, deadline: Instant) -> Result<(), LockError> {
-    let mut pause = Duration::from_micros(100);
+    let mut tries = 0;
     loop {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
@@ -36,9 +36,16 @@ pub fn exclusive(file: impl AsFd, deadline: Instant) -> Result<(), LockError> {
         if Instant::now() >= deadline {
             return Err(LockError::Busy);
         }
-        std::thread::sleep(jittered(pause));
-        pause = (pause * 2).min(Duration::from_millis(4));
+        pause(tries);
+        tries += 1;
     }
+}
+
+/// Sleeps after so many tries: 0.1 ms at first, doubling to 4 ms.
+pub(super) fn pause(tries: u32) {
+    let longest = Duration::from_millis(4);
+    let pause = Duration::from_micros(100).saturating_mul(1 << tries.min(6));
+    std::thread::sleep(jittered(pause.min(longest)));
 }
 
 /// Between half and one and a half times `pause`, so that waiters do not march in step.

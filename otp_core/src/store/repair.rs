@@ -12,7 +12,6 @@ use super::safe_open::{Directory, GROUP_AND_OTHERS};
 use super::{Store, slots};
 use crate::account::{Account, Kind, LARGEST_FILE};
 use crate::matching::MAX_SKEW;
-use crate::recovery::StoredRecoveryCode;
 use crate::state::{State, TokenState};
 use crate::totp::UnixTime;
 use crate::user_name::UserName;
@@ -153,16 +152,12 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
         state.set_token(entry);
     }
     if forgetful {
-        state.used_recovery = account
-            .recovery
-            .iter()
-            .map(StoredRecoveryCode::id)
-            .collect();
+        state.used_recovery = account.recovery_ids().collect();
     }
     state.generation = account.generation;
     state.pending = false;
     state.follow(account, account);
-    let recovery = forgetful && !account.recovery.is_empty();
+    let recovery = forgetful && account.recovery_ids().next().is_some();
     let repaired = match (totp_from, counters, recovery) {
         (None, false, false) => Repaired::Kept,
         _ => Repaired::Lost {

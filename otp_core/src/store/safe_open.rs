@@ -189,7 +189,7 @@ fn check_mode(stat: &Stat, forbidden: u32, path: &dyn Fn() -> PathBuf) -> Result
 }
 
 /// Reads a file whose size is known. One buffer: growing would leave copies of secrets on the heap.
-fn read_whole(
+pub(super) fn read_whole(
     fd: &OwnedFd,
     stat: &Stat,
     path: &dyn Fn() -> PathBuf,

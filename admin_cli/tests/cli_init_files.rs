@@ -1,0 +1,51 @@
+//! `otpgate init` and the users' own files: what is written into the configuration, and what is left alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod support;
+
+use std::fs;
+
+use otp_core::config::{Config, GoogleAuthenticatorFiles};
+use support::Desk;
+
+const KEY: &str = "google_authenticator_files";
+
+#[test]
+fn what_an_administrator_decided_stays() {
+    let decided = format!("{KEY} = \"fallback\"\n[totp]\nwindow = 2\n");
+    let desk = Desk::before_init(&decided);
+    let path = desk.path("otpgate.toml");
+    let before = fs::read(&path).unwrap();
+    assert_eq!(desk.json(&["init"])["switched_off"], false);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn it_is_decided_once_and_what_is_written_is_understood() {
+    let desk = Desk::before_init("[totp]\nwindow = 2\n");
+    let path = desk.path("otpgate.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    // Whether this host's homes have such files is not for the test to say.
+    let off = desk.json(&["init"])["switched_off"].as_bool().unwrap();
+    let after = fs::read_to_string(&path).unwrap();
+    let config = Config::load(Some(&path)).unwrap();
+    if off {
+        assert_eq!(after, format!("{KEY} = \"off\"\n{before}"));
+        assert_eq!(
+            config.google_authenticator_files,
+            GoogleAuthenticatorFiles::Off
+        );
+    } else {
+        assert_eq!(after, before);
+    }
+    assert_eq!(config.parameters.reach.totp_window, 2);
+    // A second time changes nothing, also when the line was taken out again.
+    fs::write(&path, &before).unwrap();
+    assert_eq!(desk.json(&["init"])["switched_off"], false);
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}

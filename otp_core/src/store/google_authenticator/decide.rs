@@ -1,0 +1,328 @@
+//! When a code is right by a user's own file: file, attempt and time in, verdict and new file out.
+//!
+//! What the peer would say, with three differences (each makes guessing harder): no skew is learned from
+//! old codes, a wrong code of a counter advances nothing, and grace comes after the rate limit.
+
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+use super::number::{as_int, signed_or_zero, unsigned};
+use super::rate_limit::{self, Limit};
+use super::text::SecretFile;
+use super::{grace, number};
+use crate::hotp::{Algorithm, Code, Digits, Generator};
+use crate::totp::UnixTime;
+
+/// A code that may have been meant, at the end of what was typed.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    code: Code,
+    /// Its length in bytes: 6 for a device's code, 8 for a single-use one.
+    pub length: usize,
+}
+
+/// What may stand in front of a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InFront {
+    /// A password, which is cut off or ignored.
+    Anything,
+    /// Nothing: the code alone was asked for.
+    Nothing,
+}
+
+/// The codes that may have been meant, in the order in which they are tried.
+#[must_use]
+pub fn candidates(typed: &[u8], in_front: InFront) -> Vec<Candidate> {
+    let candidate = |length: usize| {
+        let (before, end) = typed.split_at_checked(typed.len().checked_sub(length)?)?;
+        let allowed = in_front == InFront::Anything || before.is_empty();
+        // No single-use code begins with 0.
+        let single_use_like = length != 8 || end.first() != Some(&b'0');
+        let code = Code::parse(end).filter(|_| allowed && single_use_like)?;
+        Some(Candidate { code, length })
+    };
+    [6, 8].into_iter().filter_map(candidate).collect()
+}
+
+/// One attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// What was typed, as [`candidates`] reads it.
+    pub candidates: &'a [Candidate],
+    /// Whether an earlier answer of the same login was counted against the rate limit.
+    pub counted: bool,
+    /// The host to remember on success, with `grace_period`.
+    pub remember: Option<&'a [u8]>,
+}
+
+/// What lets somebody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// A code by time.
+    Totp,
+    /// A code by counter.
+    Hotp,
+    /// A single-use code.
+    Scratch,
+}
+
+/// What keeps somebody out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No code, or one that fits nothing.
+    Wrong,
+    /// A code by time that was used.
+    Replayed,
+    /// Too many attempts lately.
+    RateLimited,
+    /// The rate limit's line cannot be read.
+    BadRateLimit,
+    /// Another line that decides cannot be read; its key.
+    BadOption(&'static str),
+    /// Line 1 is no secret.
+    NoSecret,
+    /// There is no file, or none that can be used.
+    NoFile,
+    /// The file could not be written, so the code could be used again.
+    NotRecorded,
+}
+
+impl Refusal {
+    /// Whether asking for another code is pointless.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self != Self::Wrong
+    }
+}
+
+/// The verdict over an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Let in, by the code of this length.
+    Accepted {
+        /// What was right.
+        proof: Proof,
+        /// Bytes of the code.
+        length: usize,
+    },
+    /// Kept out.
+    Refused(Refusal),
+}
+
+/// What is to be done before anybody is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Glance {
+    /// Ask.
+    Ask,
+    /// A recent login from the same host lets in.
+    Grace,
+    /// Too many attempts lately: refuse without asking, and count this one.
+    OverLimit,
+    /// The rate limit's line cannot be read: refuse without asking.
+    Malformed,
+}
+
+/// Looks at a file before the question. `grace` is a host and `grace_period` in seconds.
+pub fn glance(file: &SecretFile, grace: Option<(&[u8], u64)>, now: UnixTime) -> Glance {
+    let limit = file.option("RATE_LIMIT");
+    match limit.map(|value| rate_limit::count(value, now)) {
+        Some(Limit::Malformed) => return Glance::Malformed,
+        Some(Limit::Over(_)) => return Glance::OverLimit,
+        Some(Limit::Within(_)) | None => {}
+    }
+    match grace {
+        Some((host, seconds))
+            if grace::is_plain(host) && grace::holds(file, host, seconds, now) =>
+        {
+            Glance::Grace
+        }
+        _ => Glance::Ask,
+    }
+}
+
+/// Decides over an attempt. The second value is the file that has to be on the disk before anybody hears the
+/// verdict; `None` when nothing in it changes.
+pub fn decide(
+    file: &SecretFile,
+    attempt: &Attempt<'_>,
+    now: UnixTime,
+) -> (Verdict, Option<SecretFile>) {
+    let mut new = file.clone();
+    let verdict = judge(&mut new, attempt, now);
+    (verdict, (new != *file).then_some(new))
+}
+
+fn judge(file: &mut SecretFile, attempt: &Attempt<'_>, now: UnixTime) -> Verdict {
+    if !attempt.counted
+        && let Err(refusal) = count(file, now)
+    {
+        return Verdict::Refused(refusal);
+    }
+    let Some(secret) = file.secret() else {
+        return Verdict::Refused(Refusal::NoSecret);
+    };
+    let generator = Generator::new(&secret, Algorithm::Sha1, Digits::SIX);
+    for candidate in attempt.candidates {
+        match try_one(file, &generator, &candidate.code, now) {
+            Ok(proof) => {
+                if let Some(host) = attempt.remember.filter(|host| grace::is_plain(host)) {
+                    grace::remember(file, host, now);
+                }
+                let length = candidate.length;
+                return Verdict::Accepted { proof, length };
+            }
+            Err(Refusal::Wrong) => {}
+            Err(refusal) => return Verdict::Refused(refusal),
+        }
+    }
+    Verdict::Refused(Refusal::Wrong)
+}
+
+fn count(file: &mut SecretFile, now: UnixTime) -> Result<(), Refusal> {
+    let Some(value) = file.option("RATE_LIMIT") else {
+        return Ok(());
+    };
+    match rate_limit::count(value, now) {
+        Limit::Malformed => Err(Refusal::BadRateLimit),
+        Limit::Over(value) => {
+            file.set_option("RATE_LIMIT", value.as_bytes());
+            Err(Refusal::RateLimited)
+        }
+        Limit::Within(value) => {
+            file.set_option("RATE_LIMIT", value.as_bytes());
+            Ok(())
+        }
+    }
+}
+
+/// Single-use codes first, then the device.
+fn try_one(
+    file: &mut SecretFile,
+    generator: &Generator,
+    code: &Code,
+    now: UnixTime,
+) -> Result<Proof, Refusal> {
+    if code.digits().count() == 8 {
+        let number = code.expose().parse().map_err(|_| Refusal::Wrong)?;
+        return match file.use_up(number) {
+            true => Ok(Proof::Scratch),
+            false => Err(Refusal::Wrong),
+        };
+    }
+    match file.option("HOTP_COUNTER").map(signed_or_zero) {
+        Some(counter) if counter >= 1 => {
+            let counter = counter.unsigned_abs();
+            by_counter(file, generator, code, counter).map(|()| Proof::Hotp)
+        }
+        _ if file.is_time_based() => by_time(file, generator, code, now).map(|()| Proof::Totp),
+        _ => Err(Refusal::Wrong),
+    }
+}
+
+fn by_counter(
+    file: &mut SecretFile,
+    generator: &Generator,
+    code: &Code,
+    counter: u64,
+) -> Result<(), Refusal> {
+    let window = bounded(file, "WINDOW_SIZE", 3, 100)?;
+    let positions = (0..window).map(|ahead| counter.saturating_add_signed(ahead));
+    let found = search(generator, code, positions).ok_or(Refusal::Wrong)?;
+    let next = found.saturating_add(1);
+    file.set_option("HOTP_COUNTER", next.to_string().as_bytes());
+    Ok(())
+}
+
+fn by_time(
+    file: &mut SecretFile,
+    generator: &Generator,
+    code: &Code,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    let step = bounded(file, "STEP_SIZE", 30, 60)?;
+    let window = bounded(file, "WINDOW_SIZE", 3, 100)?;
+    let skew = file.option("TIME_SKEW").map_or(0, signed_or_zero);
+    // The low half, where the peer keeps it in an int.
+    let skew = i64::from(as_int(skew.cast_unsigned()));
+    let current = i64::try_from(now.0).unwrap_or(i64::MAX) / step;
+    let middle = current.saturating_add(skew);
+    let offsets = -((window - 1) / 2)..=window / 2;
+    let positions = offsets.filter_map(|offset| u64::try_from(middle + offset).ok());
+    let found = search(generator, code, positions).ok_or(Refusal::Wrong)?;
+    let found = i64::try_from(found).unwrap_or(i64::MAX);
+    use_up_step(file, found, window)
+}
+
+/// The first position whose code this is. All are computed: the time it takes must not tell where it was.
+fn search(generator: &Generator, code: &Code, positions: impl Iterator<Item = u64>) -> Option<u64> {
+    let (mut found, mut position_found) = (subtle::Choice::from(0), 0);
+    for position in positions {
+        let here = generator.code(position).ct_eq(code) & !found;
+        position_found.conditional_assign(&position, here);
+        found |= here;
+    }
+    bool::from(found).then_some(position_found)
+}
+
+/// Enters a step into the list of used ones, out of which those beyond the window fall.
+fn use_up_step(file: &mut SecretFile, step: i64, window: i64) -> Result<(), Refusal> {
+    let Some(value) = file.option("DISALLOW_REUSE") else {
+        return Ok(());
+    };
+    let mut kept = Vec::with_capacity(value.len() + 21);
+    let mut rest = value;
+    loop {
+        let blanks = leading_blanks(rest);
+        kept.extend_from_slice(rest.get(..blanks).unwrap_or_default());
+        rest = rest.get(blanks..).unwrap_or_default();
+        if rest.is_empty() {
+            break;
+        }
+        let (number, length) = unsigned(rest).ok_or(Refusal::BadOption("DISALLOW_REUSE"))?;
+        let (entry, behind) = rest
+            .split_at_checked(length)
+            .ok_or(Refusal::BadOption("DISALLOW_REUSE"))?;
+        if behind.first().is_some_and(|byte| !b" \t".contains(byte)) {
+            return Err(Refusal::BadOption("DISALLOW_REUSE"));
+        }
+        let used = i64::from(number::as_int(number));
+        if used == step {
+            return Err(Refusal::Replayed);
+        }
+        if (used - step).abs() >= window {
+            // With the blanks behind it.
+            rest = behind.get(leading_blanks(behind)..).unwrap_or_default();
+        } else {
+            kept.extend_from_slice(entry);
+            rest = behind;
+        }
+    }
+    if !kept.is_empty() {
+        kept.push(b' ');
+    }
+    kept.extend_from_slice(step.to_string().as_bytes());
+    file.set_option("DISALLOW_REUSE", &kept);
+    Ok(())
+}
+
+fn leading_blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| b" \t".contains(byte)).count()
+}
+
+/// A number from 1 to `most`, or the default where the line is not there.
+fn bounded(file: &SecretFile, key: &'static str, default: i64, most: i32) -> Result<i64, Refusal> {
+    let Some(value) = file.option(key) else {
+        return Ok(default);
+    };
+    let number = unsigned(value).filter(|(_, length)| {
+        let behind = value.get(*length);
+        behind.is_none_or(|byte| b" \t".contains(byte))
+    });
+    let number = number.map(|(number, _)| as_int(number));
+    let number = number.filter(|number| (1..=most).contains(number));
+    number.map(i64::from).ok_or(Refusal::BadOption(key))
+}
+
+#[cfg(test)]
+mod tests;
