@@ -38,6 +38,14 @@ pub enum Command {
     Init,
     /// Enrol a user, or one more device of theirs.
     Enroll(Enroll),
+    /// Take over what people have on their phones already, from other modules and apps.
+    ///
+    /// The source is only read. What is used up there stays used up here. Exit status: 0, or 1 when somebody
+    /// or something was left out; the report says who and why.
+    #[command(subcommand)]
+    Import(Import),
+    /// Print the keys of a user as key URIs: whoever reads them can make codes.
+    Export(User),
     /// Put the module into a PAM service, or take it out again.
     ///
     /// For sshd it also writes a drop-in with the settings that sshd needs, and tests both before they
@@ -46,7 +54,7 @@ pub enum Command {
     /// List the enrolled users.
     ///
     /// With --json, one object a line. Exit status: 0, or 1 when the files of a user are damaged.
-    List,
+    List(List),
     /// Show one user: devices, last login, failures since, recovery codes left.
     Show(User),
     /// Compute a code from a secret, as oathtool does.
@@ -104,6 +112,94 @@ pub struct UserDevice {
     pub device: Option<String>,
 }
 
+/// `otpgate list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// At most so many users.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Begin behind this user, where the last page ended.
+    #[arg(long, value_name = "USER")]
+    pub after: Option<String>,
+}
+
+/// `otpgate import`.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// From the files of google-authenticator: secret, counter, used codes, skew, scratch codes.
+    Google(ImportGoogle),
+    /// From the users file of pam_oath; a million lines in one run.
+    Oath(ImportOath),
+    /// From key URIs (otpauth://...), one a line; other lines are skipped.
+    Otpauth(ImportOtpauth),
+}
+
+/// `otpgate import google`.
+#[derive(Debug, Args)]
+pub struct ImportGoogle {
+    /// The user name.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub user: Option<String>,
+    /// Everybody whom `getent passwd` lists and who has such a file.
+    #[arg(long)]
+    pub all: bool,
+    /// Where the files are, as behind secret= in pam.d: `~`, `${HOME}` and `${USER}` stand for the user's.
+    #[arg(long, value_name = "PATH", default_value = "~/.google_authenticator")]
+    pub from: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub how: HowToImport,
+}
+
+/// `otpgate import oath`.
+#[derive(Debug, Args)]
+pub struct ImportOath {
+    /// The users file: usersfile= in pam.d.
+    pub file: PathBuf,
+    /// The window= of the pam_oath line; it tells which code LAST_OTP was.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=1_000))]
+    pub window: u64,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub how: HowToImport,
+}
+
+/// `otpgate import otpauth`.
+#[derive(Debug, Args)]
+pub struct ImportOtpauth {
+    /// The file, or `-` for standard input.
+    pub file: PathBuf,
+    /// Whose keys these are; otherwise the account in each URI says it, less `@HOST` unless there is a user
+    /// of the whole name.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub how: HowToImport,
+}
+
+/// What all imports have in common.
+#[derive(Debug, Args)]
+pub struct HowToImport {
+    /// Only say what would happen.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replace the devices of users who are enrolled already; what they used up stays used up.
+    #[arg(long)]
+    pub force: bool,
+    /// Take secrets of less than 128 bits.
+    #[arg(long)]
+    pub allow_weak: bool,
+    /// The pam.d directory.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/pam.d",
+        hide_short_help = true
+    )]
+    pub pam_dir: PathBuf,
+}
+
 /// `otpgate setup`.
 #[derive(Debug, Args)]
 pub struct Setup {
@@ -135,6 +231,12 @@ pub struct Places {
     /// The sshd itself.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub sshd: Option<PathBuf>,
+    /// The configuration of otpgate-sshd.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub otpgate_sshd_config: Option<PathBuf>,
+    /// The otpgate-sshd itself.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub otpgate_sshd: Option<PathBuf>,
     /// Where libpam looks for modules.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub module_dir: Option<PathBuf>,

@@ -4,7 +4,9 @@ mod check;
 mod check_store;
 mod code;
 mod enroll;
+mod export;
 mod generate;
+mod import;
 mod init;
 mod list;
 mod name;
@@ -39,7 +41,9 @@ pub fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Setup(arguments) => setup::run(&context, arguments),
         Command::Init => init::run(&context),
         Command::Enroll(arguments) => enroll::run(&context, arguments),
-        Command::List => list::run(&context),
+        Command::Import(source) => import::run(&context, source),
+        Command::Export(arguments) => export::run(&context, arguments),
+        Command::List(arguments) => list::run(&context, arguments),
         Command::Show(arguments) => show::run(&context, arguments),
         Command::Code(arguments) => code::run(&context, arguments),
         Command::Verify(arguments) => verify::run(&context, arguments),

@@ -40,9 +40,18 @@ fn the_configuration_shows_the_defaults() {
 }
 
 #[test]
+fn the_configuration_of_the_server_shows_the_defaults() {
+    let text = fs::read_to_string(sample("otpgate-sshd.toml")).unwrap();
+    let parse = |text: &str| {
+        ssh_frontend::config::Config::parse(text, Path::new("otpgate-sshd.toml")).unwrap()
+    };
+    assert_eq!(parse(&text), parse(""));
+}
+
+#[test]
 fn the_pam_lines_are_understood() {
     let mut ours = 0;
-    for name in ["sshd", "sudo", "combined"] {
+    for name in ["sshd", "sudo", "combined", "otpgate-sshd"] {
         let text = fs::read_to_string(sample("pam.d").join(name)).unwrap();
         for line in parse(&text) {
             if let Directive::Module(module) = line.directive
@@ -53,7 +62,7 @@ fn the_pam_lines_are_understood() {
             }
         }
     }
-    assert_eq!(ours, 4);
+    assert_eq!(ours, 6);
 }
 
 #[test]

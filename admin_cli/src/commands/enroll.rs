@@ -213,7 +213,7 @@ fn profile(config: &Config, name: Option<&str>) -> Result<Profile, CliError> {
     })
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok());

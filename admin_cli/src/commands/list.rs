@@ -5,15 +5,26 @@ use std::io::{self, BufWriter, Write};
 use otp_core::account::Account;
 use otp_core::store::Record as _;
 
-use super::{Context, name};
+use super::{Context, name, user_name};
+use crate::cli::List;
 use crate::error::{CliError, OK};
 use crate::output::cannot_print;
 
-pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
+pub(super) fn run(context: &Context<'_>, arguments: &List) -> Result<u8, CliError> {
     let store = context.store()?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut status = OK;
-    for user in store.users()? {
+    let mut users = store.users()?;
+    if let Some(last) = &arguments.after {
+        // The order of the directory, which stays as long as nobody is enrolled or removed.
+        let last = user_name(last);
+        if users.all(|user| user != last) {
+            return Err(CliError::new(format!(
+                "--after {last}: nobody of that name is enrolled; begin again without it"
+            )));
+        }
+    }
+    for user in users.take(arguments.limit.unwrap_or(usize::MAX)) {
         let (json, text) = match store.lock_enrolled(&user) {
             Ok(record) => {
                 let account = record.account();

@@ -15,6 +15,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
         .administer()?
         .update(&user_name(&arguments.user), |account, _| {
             account.recovery = stored;
+            account.scratch = None;
             Ok(())
         })?;
     let exposed: Vec<_> = codes.iter().map(RecoveryCode::expose).collect();

@@ -1,6 +1,6 @@
 //! `otpgate setup SERVICE`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::check_store::check_foundation;
@@ -55,8 +55,22 @@ pub(super) fn paths(places: &Places, state_dir: &Path) -> Paths {
     if let Some(file) = &places.sshd {
         paths.sshd_binary.clone_from(file);
     }
+    if let Some(file) = &places.otpgate_sshd_config {
+        paths.frontend.config.clone_from(file);
+    }
+    if let Some(file) = &places.otpgate_sshd {
+        paths.frontend.binary.clone_from(file);
+    } else if let Some(beside) = beside_this_program("otpgate-sshd") {
+        paths.frontend.binary = beside;
+    }
     if let Some(directory) = &places.module_dir {
         paths.module_search_dirs = vec![directory.clone()];
     }
     paths
+}
+
+/// A program in the directory of this one, where both were installed together.
+fn beside_this_program(name: &str) -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok()?.with_file_name(name);
+    beside.is_file().then_some(beside)
 }

@@ -3,8 +3,9 @@
 //! - [`finding`]: what a check says.
 //! - [`pamd`], [`pam_control`]: a pam.d file as libpam reads it; [`pam_library`]: the stack it builds.
 //! - [`pam_walk`]: every way through a stack; [`pam_stack`]: what is wrong with it, with the details in
-//!   `pam_ways`, `pam_entries`, [`pam_modules`] and [`pam_module_file`].
+//!   `pam_ways`, `pam_entries`, `pam_own_files`, [`pam_modules`] and [`pam_module_file`].
 //! - [`sshd_run`], [`sshd_config`]: what sshd says and what is written; [`sshd`]: what is wrong with it.
+//! - [`frontend`]: otpgate-sshd, the same.
 //! - [`clock`]: codes by time need a right one.
 //! - [`setup`]: `otpgate setup`; [`setup_outcome`], [`setup_error`]: how it ended; [`setup_pam`],
 //!   [`setup_sshd`]: the lines; `setup_change`, [`setup_record`]: the way back.
@@ -16,15 +17,18 @@
 pub mod clock;
 pub mod files;
 pub mod finding;
+pub mod frontend;
 pub mod pam_control;
 mod pam_entries;
 pub mod pam_library;
 pub mod pam_module_file;
 pub mod pam_modules;
+mod pam_own_files;
 pub mod pam_stack;
 pub mod pam_walk;
 mod pam_ways;
 pub mod pamd;
+mod program;
 pub mod setup;
 mod setup_change;
 pub mod setup_error;
@@ -40,6 +44,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use finding::Finding;
+use frontend::Frontend;
 use pam_library::Library;
 use pam_stack::{HasDenyRules, JudgeOptions};
 use sshd_run::{Connection, Sshd};
@@ -58,6 +63,8 @@ pub struct Paths {
     pub sshd_dropin_dir: PathBuf,
     /// The server itself, by absolute path.
     pub sshd_binary: PathBuf,
+    /// otpgate-sshd, and its configuration.
+    pub frontend: Frontend,
     /// otpgate's own directory; setup keeps the originals below it.
     pub state_dir: PathBuf,
     /// Where libpam looks for modules.
@@ -72,6 +79,10 @@ impl Default for Paths {
             sshd_config: "/etc/ssh/sshd_config".into(),
             sshd_dropin_dir: "/etc/ssh/sshd_config.d".into(),
             sshd_binary: "/usr/sbin/sshd".into(),
+            frontend: Frontend {
+                binary: "/usr/sbin/otpgate-sshd".into(),
+                config: "/etc/otpgate/otpgate-sshd.toml".into(),
+            },
             state_dir: "/var/lib/otpgate".into(),
             module_search_dirs: vec![
                 format!("/lib/{multiarch}/security").into(),
@@ -144,13 +155,28 @@ pub fn check_host(paths: &Paths, request: &CheckRequest<'_>) -> Vec<Finding> {
         key_comes_first = answer.as_ref().is_ok_and(sshd::has_other_factor);
         findings.extend(sshd::check(&sshd, &answer, &context));
     }
+    let frontend = frontend::settings(&paths.frontend).unwrap_or_else(|wrong| {
+        findings.push(wrong);
+        None
+    });
     let context = pam_stack::Context {
         module_directories: &paths.module_search_dirs,
         judge_options: request.judge_options,
         has_deny_rules: request.has_deny_rules,
-        has_other_factor: &|service| service == SSHD_SERVICE && key_comes_first,
+        has_other_factor: &|service| {
+            let frontend = frontend.as_ref().filter(|it| it.pam_service == service);
+            service == SSHD_SERVICE && key_comes_first
+                || frontend.is_some_and(frontend::Settings::key_comes_first)
+        },
     };
     findings.extend(pam_stack::check(&library, &context));
+    if let Some(frontend) = &frontend {
+        let its_library = frontend.library(&library);
+        findings.extend(frontend::asks_for_no_code(frontend, &its_library));
+        if frontend.pam_confdir.is_some() {
+            findings.extend(pam_stack::check(&its_library, &context));
+        }
+    }
     finding::sorted(findings)
 }
 

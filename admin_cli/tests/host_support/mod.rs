@@ -8,6 +8,7 @@ use std::process::Command;
 
 use admin_cli::host::Paths;
 use admin_cli::host::finding::Finding;
+use admin_cli::host::frontend::Frontend;
 use admin_cli::host::pam_stack::{self, Context};
 
 pub struct Host {
@@ -41,6 +42,10 @@ impl Host {
             sshd_config: at("sshd_config"),
             sshd_dropin_dir: at("sshd_config.d"),
             sshd_binary: "/usr/sbin/sshd".into(),
+            frontend: Frontend {
+                binary: "/usr/sbin/otpgate-sshd".into(),
+                config: at("otpgate-sshd.toml"),
+            },
             state_dir: at("state"),
             module_search_dirs: vec![at("security")],
         };

@@ -1,0 +1,192 @@
+//! `otpgate import google`: the files that google-authenticator made.
+
+use otp_core::account::Kind;
+use otp_core::clock::{Clock as _, SystemClock};
+use otp_core::hotp::Digits;
+use otp_core::matching::{Device as Position, MAX_SKEW, Reach};
+use otp_core::store::FilesStore;
+use otp_core::user_name::UserName;
+
+use super::super::Context;
+use super::candidate::{Candidate, Device, Maker};
+use super::google_file::{self, GoogleFile};
+use super::homes::{self, Person};
+use super::importer::Importer;
+use super::pam_lines::{self, GOOGLE};
+use super::report::Report;
+use crate::cli::ImportGoogle;
+use crate::error::CliError;
+
+pub(super) fn run(context: &Context<'_>, arguments: &ImportGoogle) -> Result<u8, CliError> {
+    let config = context.config()?;
+    let store = FilesStore::open(&config.state_dir)?;
+    let report = Report::new(context, arguments.how.dry_run);
+    let mut importer = Importer::new(&store, &arguments.how, report);
+    let maker = Maker::new(&config);
+    let reach = &config.parameters.reach;
+    match &arguments.user {
+        Some(name) => import_one(name, arguments, &maker, reach, &mut importer)?,
+        None => import_all(arguments, &maker, reach, &mut importer)?,
+    }
+    importer.flush()?;
+    let changes = pam_lines::changes(&arguments.how.pam_dir, GOOGLE);
+    importer.report.finish(&changes)
+}
+
+/// A named user has to have a file, and with `--from` need not be known here.
+fn import_one(
+    name: &str,
+    arguments: &ImportGoogle,
+    maker: &Maker,
+    reach: &Reach,
+    importer: &mut Importer<'_>,
+) -> Result<(), CliError> {
+    let known = homes::person(name)?;
+    if known.is_none() && (arguments.from.contains('~') || arguments.from.contains("${HOME}")) {
+        return Err(CliError::new(format!(
+            "this system knows no user named {}; correct the name, or say with --from where the file is",
+            UserName::from(name)
+        )));
+    }
+    let person = known.clone().unwrap_or_else(|| Person {
+        name: name.to_owned(),
+        uid: u32::MAX,
+        home: String::new(),
+    });
+    let found = import(&person, known.as_ref(), arguments, maker, reach, importer)?;
+    if !found {
+        let user = UserName::from(name);
+        importer
+            .report
+            .refused(&user, &arguments.from, "there is no such file")?;
+    }
+    Ok(())
+}
+
+/// Whoever has no file is no case for a report.
+fn import_all(
+    arguments: &ImportGoogle,
+    maker: &Maker,
+    reach: &Reach,
+    importer: &mut Importer<'_>,
+) -> Result<(), CliError> {
+    if !homes::is_for_each(&arguments.from) {
+        return Err(CliError::new(
+            "--from: one file for everybody cannot be meant; put ${USER}, ${HOME} or ~ into the path",
+        ));
+    }
+    for person in homes::everybody()? {
+        import(&person, Some(&person), arguments, maker, reach, importer)?;
+    }
+    Ok(())
+}
+
+/// Imports the file of one person; says whether there was one.
+fn import(
+    person: &Person,
+    owner: Option<&Person>,
+    arguments: &ImportGoogle,
+    maker: &Maker,
+    reach: &Reach,
+    importer: &mut Importer<'_>,
+) -> Result<bool, CliError> {
+    let user = UserName::from(person.name.as_str());
+    let path = match homes::path_for(&arguments.from, person) {
+        Ok(path) => path,
+        Err(why) => {
+            importer.report.refused(&user, &arguments.from, &why)?;
+            return Ok(true);
+        }
+    };
+    let place = path.display().to_string();
+    let file = match homes::read(&path, &arguments.from, owner) {
+        Ok(None) => return Ok(false),
+        Ok(Some(bytes)) => google_file::parse(&bytes).map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    let candidate = match file {
+        Ok(file) => candidate(user.clone(), place.clone(), file, maker, reach),
+        Err(why) => Err(why),
+    };
+    match candidate {
+        Ok(candidate) => importer.take(candidate)?,
+        Err(why) => importer.report.refused(&user, &place, &why)?,
+    }
+    Ok(true)
+}
+
+fn candidate(
+    user: UserName,
+    place: String,
+    file: GoogleFile,
+    maker: &Maker,
+    reach: &Reach,
+) -> Result<Candidate, String> {
+    let mut candidate = Candidate::new(user, place);
+    candidate.notes = notes(&file, reach);
+    let skew = i8::try_from(file.skew).ok();
+    let skew = skew.filter(|skew| u64::from(skew.unsigned_abs()) <= MAX_SKEW);
+    let skew = skew.filter(|_| matches!(file.kind, Kind::Totp { .. }));
+    let counts = matches!(file.kind, Kind::Hotp { .. });
+    let skew = skew.or(counts.then_some(0)).ok_or_else(|| {
+        format!(
+            "the phone's clock is {} steps off, and more than {MAX_SKEW} are not carried over: set the \
+             phone's clock, set TIME_SKEW to 0, and import again",
+            file.skew
+        )
+    })?;
+    let made = maker.device(&candidate.user, file.kind, file.secret, Digits::SIX);
+    let mut device = made.map_err(|error| error.to_string())?;
+    device.state.skew = skew;
+    if let (Some(last), false) = (file.used.iter().flatten().max(), counts) {
+        device.state.advance_past(*last);
+    }
+    candidate.notes.extend(ahead(&device));
+    candidate.scratch = file.scratch;
+    candidate.add(device);
+    Ok(candidate)
+}
+
+fn ahead(device: &Device) -> Option<String> {
+    let position = Position::new(&device.token, device.state.clone());
+    position.watermark_is_ahead(SystemClock.now()).then(|| {
+        "DISALLOW_REUSE lists a step that lies ahead: codes are refused until then, or until `otpgate resync`"
+            .to_owned()
+    })
+}
+
+/// What cannot be carried over.
+fn notes(file: &GoogleFile, reach: &Reach) -> Vec<String> {
+    let mut notes = Vec::new();
+    let (wider, ours) = match file.kind {
+        Kind::Totp { .. } => (
+            file.window / 2 > reach.totp_window,
+            format!("{} steps either side ([totp] window)", reach.totp_window),
+        ),
+        Kind::Hotp { .. } => (
+            file.window - 1 > reach.hotp_look_ahead,
+            format!("{} codes ahead ([hotp] look_ahead)", reach.hotp_look_ahead),
+        ),
+    };
+    if wider {
+        notes.push(format!(
+            "WINDOW_SIZE {} is not carried over: this host looks {ours} for everybody, and further for two \
+             codes in a row",
+            file.window
+        ));
+    }
+    if let Some(limit) = &file.rate_limit {
+        notes.push(format!(
+            "RATE_LIMIT {limit} is not carried over: this host's throttle, which counts failures only, \
+             applies to everybody"
+        ));
+    }
+    if file.used.is_none() && matches!(file.kind, Kind::Totp { .. }) {
+        notes.push("codes could be used twice; here each counts once".to_owned());
+    }
+    if file.grace_entries > 0 {
+        notes
+            .push("LAST0 to LAST9 are not carried over: the next login asks for a code".to_owned());
+    }
+    notes
+}
