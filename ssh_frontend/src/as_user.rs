@@ -50,6 +50,8 @@ pub struct Account {
 pub struct Task {
     /// As whom.
     pub account: Account,
+    /// With these supplementary groups; none: those of the group database.
+    pub groups: Option<Vec<u32>>,
     /// What.
     pub job: Job,
 }
@@ -147,8 +149,8 @@ pub fn main() -> ExitCode {
     let Ok(Some((task, descriptors))) = socket.receive::<Task>(MOST_DESCRIPTORS) else {
         return ExitCode::FAILURE;
     };
-    let Task { account, job } = task;
-    if let Err(reason) = become_user::become_user(&account) {
+    let Task { account, groups, job } = task;
+    if let Err(reason) = become_user::become_user(&account, groups.as_deref()) {
         return answer(&socket, &Outcome::Failed(reason), None);
     }
     match job {

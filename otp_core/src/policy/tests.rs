@@ -6,6 +6,7 @@ use super::*;
 use crate::account::tests::{hotp_token, totp_token};
 use crate::account::{Serial, Token};
 use crate::recovery::StoredRecoveryCode;
+use crate::scratch::ScratchCodes;
 use crate::totp::Period;
 use crate::user_name::UserName;
 
@@ -308,6 +309,63 @@ fn recovery_codes_let_in_once_each() {
         scene.type_code(&codes[1].expose()),
         Verdict::Accepted(accepted)
     );
+}
+
+#[test]
+fn scratch_codes_let_in_once_each_beside_a_device_of_eight_digits() {
+    let eight = Token {
+        digits: Digits::EIGHT,
+        ..totp_token("phone")
+    };
+    let mut scene = Scene::new(vec![eight]);
+    let codes = ["12345678", "87654321"];
+    let parsed = codes.map(|code| Code::parse(code.as_bytes()).unwrap());
+    scene.account.scratch = Some(ScratchCodes::new(&parsed).unwrap());
+    for (typed, left) in [("1234-5678", 1), ("8765 4321", 0)] {
+        let accepted = Accepted {
+            proof: Proof::Recovery { left },
+            code_length: 0,
+        };
+        assert_eq!(scene.type_code(typed), Verdict::Accepted(accepted));
+        assert_eq!(scene.type_code(typed), Verdict::Refused(Refusal::Replayed));
+    }
+    assert_eq!(scene.state.throttle.failures(), 0);
+    let step = scene.step();
+    scene.accepted_at(step);
+    assert_eq!(
+        scene.type_code("12345679"),
+        Verdict::Refused(Refusal::Wrong)
+    );
+    assert_eq!(scene.state.throttle.failures(), 1);
+}
+
+#[test]
+fn a_scratch_code_behind_a_password_is_cut_off() {
+    let mut scene = Scene::new(vec![totp_token("phone")]);
+    let code = Code::parse(b"12345678").unwrap();
+    scene.account.scratch = Some(ScratchCodes::new(&[code]).unwrap());
+    let accepted = Accepted {
+        proof: Proof::Recovery { left: 0 },
+        code_length: 8,
+    };
+    let typed = Answer::parse_combined(Some(b"hunter2-12345678"));
+    assert_eq!(
+        scene.attempt(typed, Source::Local),
+        Verdict::Accepted(accepted)
+    );
+}
+
+#[test]
+fn a_throttled_scratch_code_is_not_used_up() {
+    let mut scene = Scene::new(vec![totp_token("phone")]);
+    let code = Code::parse(b"12345678").unwrap();
+    scene.account.scratch = Some(ScratchCodes::new(&[code]).unwrap());
+    scene.state.throttle.foreign.failures = 100;
+    assert_eq!(
+        scene.type_code("12345678"),
+        Verdict::Refused(Refusal::Locked)
+    );
+    assert_eq!(scene.state.used_recovery, []);
 }
 
 #[test]

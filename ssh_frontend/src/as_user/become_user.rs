@@ -2,8 +2,9 @@
 
 use std::ffi::CString;
 
+use nix::errno::Errno;
 use nix::unistd::{
-    Gid, Uid, geteuid, getresgid, getresuid, initgroups, setresgid, setresuid, setuid,
+    Gid, Uid, geteuid, getresgid, getresuid, initgroups, setgroups, setresgid, setresuid, setuid,
 };
 
 use super::Account;
@@ -13,13 +14,13 @@ use super::Account;
 ///
 /// # Errors
 /// Why not, for the log. The process is then in no state to go on.
-pub fn become_user(account: &Account) -> Result<(), String> {
+pub fn become_user(account: &Account, groups: Option<&[u32]>) -> Result<(), String> {
     let uid = Uid::from_raw(account.uid);
     let gid = Gid::from_raw(account.gid);
     if !geteuid().is_root() {
         return stay(uid);
     }
-    give_up_root(account, uid, gid)?;
+    give_up_root(account, groups, uid, gid)?;
     verify(uid, gid)
 }
 
@@ -35,12 +36,29 @@ fn stay(uid: Uid) -> Result<(), String> {
 }
 
 /// Groups first, then the gid, then the uid: each takes away the right to change the one before.
-fn give_up_root(account: &Account, uid: Uid, gid: Gid) -> Result<(), String> {
-    let name = CString::new(account.name.as_str())
-        .map_err(|_| "a user name with a NUL in it".to_owned())?;
-    initgroups(&name, gid).map_err(|error| format!("taking the user's groups: {error}"))?;
+fn give_up_root(
+    account: &Account,
+    groups: Option<&[u32]>,
+    uid: Uid,
+    gid: Gid,
+) -> Result<(), String> {
+    take_groups(account, groups, gid)
+        .map_err(|error| format!("taking the user's groups: {error}"))?;
     setresgid(gid, gid, gid).map_err(|error| format!("becoming gid {gid}: {error}"))?;
     setresuid(uid, uid, uid).map_err(|error| format!("becoming uid {uid}: {error}"))
+}
+
+fn take_groups(account: &Account, groups: Option<&[u32]>, gid: Gid) -> nix::Result<()> {
+    match groups {
+        Some(groups) => {
+            let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+            setgroups(&groups)
+        }
+        None => initgroups(
+            &CString::new(account.name.as_str()).map_err(|_| Errno::EINVAL)?,
+            gid,
+        ),
+    }
 }
 
 /// The calls said yes. So did they where -1 meant "leave it as it is", and where a capability was left to

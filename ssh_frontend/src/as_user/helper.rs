@@ -155,7 +155,11 @@ mod tests {
             home: "/".into(),
             shell: "/bin/sh".into(),
         };
-        Task { account, job }
+        Task {
+            account,
+            groups: None,
+            job,
+        }
     }
 
     fn signal() -> Job {

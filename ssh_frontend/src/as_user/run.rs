@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use nix::errno::Errno;
+use pam_ffi::signals;
 
 use super::{Account, Outcome};
 use crate::ipc::Socket;
@@ -49,6 +50,7 @@ impl Program {
             return ExitCode::FAILURE;
         }
         self.enter_home();
+        signals::restore_defaults();
         let error = self.command_line().exec();
         say(self.account.shell.as_path(), &error);
         ExitCode::from(match error.kind() {

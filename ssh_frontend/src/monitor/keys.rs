@@ -43,7 +43,7 @@ pub fn find(
         key: key.to_vec(),
         source: place.source.ip(),
     };
-    let verdict = match helpers.ask(&Task { account, job }) {
+    let verdict = match helpers.ask(&Task { account, groups: None, job }) {
         Ok((Outcome::Key(verdict), _)) => verdict,
         Ok((Outcome::Failed(reason), _)) | Err(reason) => {
             place.failed(person.shown(), "authorized_keys", &reason);

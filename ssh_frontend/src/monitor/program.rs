@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -24,6 +25,10 @@ pub struct Ends {
     pub terminal_name: Option<String>,
 }
 
+/// How much a program's standard input holds that it has not read, in bytes: several packets of SSH, so
+/// that neither side waits for the other with each of them. The kernel takes memory for what is there only.
+const INPUT: i32 = 256 * 1024;
+
 impl Ends {
     /// A terminal or three pipes.
     ///
@@ -40,6 +45,8 @@ impl Ends {
         let (input_end, input) = io::pipe()?;
         let (output, output_end) = io::pipe()?;
         let (error, error_end) = io::pipe()?;
+        // Beyond the user's share it stays what it was.
+        let _ = fcntl(&input, FcntlArg::F_SETPIPE_SZ(INPUT));
         Ok(Self {
             ours: vec![input.into(), output.into(), error.into()],
             theirs: vec![input_end.into(), output_end.into(), error_end.into()],

@@ -287,6 +287,11 @@ impl<'a> Session<'a> {
 
     fn task(&self, job: Job) -> Task {
         let account = self.account.clone();
-        Task { account, job }
+        let groups = self.pam.groups();
+        Task {
+            account,
+            groups,
+            job,
+        }
     }
 }

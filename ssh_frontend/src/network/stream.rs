@@ -2,12 +2,12 @@
 //! with an end that comes.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, sleep_until};
 
@@ -15,6 +15,9 @@ use super::flow::Flow;
 
 /// russh reads a packet's length and then the packet: one system call here serves several packets. Bytes.
 const BUFFER: usize = 64 * 1024;
+/// How much is read at first: logins and idle sessions need no more, and memory that was written to once
+/// stays with the process. Bytes.
+const FIRST_BUFFER: usize = 4 * 1024;
 
 /// After the last word russh waits for the client to close, with no limit: this is the limit.
 pub const LINGER: Duration = Duration::from_secs(2);
@@ -25,6 +28,8 @@ pub struct Stream {
     /// What was read and not yet taken begins at `taken`. Empty, without memory, while nothing comes.
     buffer: Vec<u8>,
     taken: usize,
+    /// How much the next read asks for: more, once a read was given all that it asked for.
+    size: usize,
     flow: Arc<Flow>,
     pause: Option<Pin<Box<Sleep>>>,
     closing: Option<Pin<Box<Sleep>>>,
@@ -37,6 +42,7 @@ impl Stream {
             tcp,
             buffer: Vec::new(),
             taken: 0,
+            size: FIRST_BUFFER,
             flow,
             pause: None,
             closing: None,
@@ -59,25 +65,18 @@ impl Stream {
 
     /// Waits until the buffer holds something, and says how much: 0 is the end.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            if self.tcp.poll_read_ready(context)?.is_pending() {
-                self.buffer = Vec::new();
-                return Poll::Pending;
+        self.taken = 0;
+        self.buffer.clear();
+        self.buffer.reserve_exact(self.size);
+        let read = pin!(self.tcp.read_buf(&mut self.buffer)).poll(context);
+        match read {
+            Poll::Ready(Ok(length)) if length >= self.size => {
+                self.size = (4 * self.size).min(BUFFER);
             }
-            self.buffer.resize(BUFFER, 0);
-            self.taken = 0;
-            match self.tcp.try_read(&mut self.buffer) {
-                Ok(length) => {
-                    self.buffer.truncate(length);
-                    return Poll::Ready(Ok(length));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    self.buffer = Vec::new();
-                    return Poll::Ready(Err(error));
-                }
-            }
+            Poll::Ready(Ok(_)) => {}
+            Poll::Pending | Poll::Ready(Err(_)) => self.buffer = Vec::new(),
         }
+        read
     }
 
     /// What was read and not yet taken.

@@ -6,7 +6,14 @@ fn connect(user: &User, port: u16) -> (Outcome, Vec<OwnedFd>) {
         port,
     };
     let account = user.account.clone();
-    let mut helper = spawn(&Task { account, job }, &[]);
+    let mut helper = spawn(
+        &Task {
+            account,
+            groups: None,
+            job,
+        },
+        &[],
+    );
     helper.outcome(CONNECT_PATIENCE).unwrap()
 }
 

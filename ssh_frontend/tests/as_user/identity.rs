@@ -93,7 +93,15 @@ fn without_root_nobody_else_is_become() {
         let mut account = User::new().account;
         account.uid = wanted;
         let job = program(Some("id"), None);
-        let mut helper = spawn_by(command, &Task { account, job }, &[]);
+        let mut helper = spawn_by(
+            command,
+            &Task {
+                account,
+                groups: None,
+                job,
+            },
+            &[],
+        );
         let (outcome, _) = helper.outcome(PATIENCE).unwrap();
         let Outcome::Failed(why) = outcome else {
             panic!("became uid {wanted}: {outcome:?}");
@@ -108,6 +116,7 @@ fn without_root_the_servers_own_user_is_served() {
     let user = User::new();
     let command = started_without_root(&place);
     let task = Task {
+        groups: None,
         account: user.account.clone(),
         job: find_key(".ssh/authorized_keys"),
     };

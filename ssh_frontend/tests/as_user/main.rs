@@ -102,7 +102,14 @@ fn spawn_by(mut command: Command, task: &Task, descriptors: &[BorrowedFd<'_>]) -
 }
 
 fn ask(account: Account, job: Job) -> Outcome {
-    let mut helper = spawn(&Task { account, job }, &[]);
+    let mut helper = spawn(
+        &Task {
+            account,
+            groups: None,
+            job,
+        },
+        &[],
+    );
     helper.outcome(PATIENCE).unwrap().0
 }
 
@@ -128,7 +135,14 @@ fn run(account: &Account, job: Job, input: &str) -> Ended {
     let (mut error, stderr) = io::pipe().unwrap();
     let account = account.clone();
     let beside = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    let mut helper = spawn(&Task { account, job }, &beside);
+    let mut helper = spawn(
+        &Task {
+            account,
+            groups: None,
+            job,
+        },
+        &beside,
+    );
     drop((stdin, stdout, stderr));
     let (outcome, _) = helper.outcome(PATIENCE).unwrap();
     assert!(matches!(outcome, Outcome::Ready), "{outcome:?}");

@@ -89,7 +89,14 @@ fn a_shell_with_a_relative_path_is_not_looked_for() {
     let job = program(Some("true"), None);
     let null = fs::File::open("/dev/null").unwrap();
     let null = null.as_fd();
-    let mut helper = spawn(&Task { account, job }, &[null, null, null]);
+    let mut helper = spawn(
+        &Task {
+            account,
+            groups: None,
+            job,
+        },
+        &[null, null, null],
+    );
     let (outcome, _) = helper.outcome(PATIENCE).unwrap();
     let Outcome::Failed(why) = outcome else {
         panic!("{outcome:?}");
@@ -104,6 +111,7 @@ fn descriptors_that_do_not_fit_the_program_are_refused() {
     for count in 0..=2 {
         let beside = vec![one.as_fd(); count];
         let task = Task {
+            groups: None,
             account: user.account.clone(),
             job: program(Some("true"), None),
         };
@@ -114,6 +122,7 @@ fn descriptors_that_do_not_fit_the_program_are_refused() {
         );
     }
     let task = Task {
+        groups: None,
         account: user.account.clone(),
         job: program(Some("true"), Some(terminal())),
     };
@@ -149,6 +158,7 @@ fn a_program_whose_monitor_is_gone_is_not_begun() {
     let trace = user.home.path().join("trace");
     let (ours, theirs) = Socket::pair().unwrap();
     let task = Task {
+        groups: None,
         account: user.account.clone(),
         job: program(Some("touch trace"), None),
     };

@@ -13,6 +13,7 @@ fn pair() -> (fs::File, OwnedFd) {
 fn start(user: &User, command: &str) -> (fs::File, Child) {
     let (master, slave) = pair();
     let task = Task {
+        groups: None,
         account: user.account.clone(),
         job: program(Some(command), Some(terminal())),
     };
