@@ -44,7 +44,7 @@ pub fn user_exists(name: &[u8]) -> io::Result<bool> {
 ///
 /// As [`user_exists`].
 pub fn canonical_name(name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let name = passwd(name, |entry| {
+    let name = passwd(&NO_SUCH_ENTRY, name, |entry| {
         // SAFETY: the name of an entry that was found is a C string in the buffer, which `look_up`
         // still holds.
         unsafe { reply::copy(entry.pw_name) }
@@ -63,13 +63,15 @@ pub struct Account {
     pub identity: Identity,
 }
 
-/// The user's entry; none for a user whom nobody knows.
+/// The user's entry; none for a user whom nobody knows, when every service that had to be asked has
+/// answered: as with [`group_answers`], one that is down must not pass for one without the user, whose
+/// file would then seem not to be there.
 ///
 /// # Errors
 ///
-/// As [`user_exists`]; also for a user in more than 65536 groups.
+/// As [`group_answers`]; also for a user in more than 65536 groups.
 pub fn account(name: &[u8]) -> io::Result<Option<Account>> {
-    match passwd(name, Entry::read)? {
+    match passwd(&NO_CODE, name, Entry::read)? {
         Some(entry) => entry.with_groups().map(Some),
         None => Ok(None),
     }
@@ -82,7 +84,7 @@ pub fn account(name: &[u8]) -> io::Result<Option<Account>> {
 /// As [`account`].
 pub fn account_of_uid(uid: libc::uid_t) -> io::Result<Option<Account>> {
     let found = look_up(
-        &NO_SUCH_ENTRY,
+        &NO_CODE,
         |entry: *mut libc::passwd, buffer, size, found| {
             // SAFETY: `look_up` passes a buffer of `size` bytes and room for both results.
             unsafe { libc::getpwuid_r(uid, entry, buffer, size, found) }
@@ -173,16 +175,21 @@ pub fn groups_of(name: &[u8]) -> io::Result<Vec<Vec<u8>>> {
 
 /// The user's primary group; none for a user whom nobody knows.
 fn primary_group(name: &[u8]) -> io::Result<Option<libc::gid_t>> {
-    passwd(name, |entry| entry.pw_gid)
+    passwd(&NO_SUCH_ENTRY, name, |entry| entry.pw_gid)
 }
 
-/// What `read` takes from the user's entry; none for a user whom nobody knows.
-fn passwd<T>(name: &[u8], read: impl Fn(&libc::passwd) -> T) -> io::Result<Option<T>> {
+/// What `read` takes from the user's entry; none for a user whom nobody knows, as [`look_up`] understands
+/// `absent`.
+fn passwd<T>(
+    absent: &[c_int],
+    name: &[u8],
+    read: impl Fn(&libc::passwd) -> T,
+) -> io::Result<Option<T>> {
     let Ok(name) = CString::new(name) else {
         return Ok(None);
     };
     look_up(
-        &NO_SUCH_ENTRY,
+        absent,
         |entry: *mut libc::passwd, buffer, size, found| {
             // SAFETY: the name is a C string, `look_up` passes a buffer of `size` bytes and room
             // for both results.
@@ -372,6 +379,24 @@ mod tests {
 
     /// Says in a process of its own which host that is on.
     const HOST: &str = "OTPGATE_NSS_HOST";
+
+    #[test]
+    fn a_service_that_cannot_be_asked_is_no_answer_about_a_user() {
+        match std::env::var(HOST).as_deref() {
+            Ok("without users") => {
+                let codes = [account(b"root"), account_of_uid(0)]
+                    .map(|answer| answer.unwrap_err().raw_os_error());
+                assert_eq!(codes, [Some(libc::ENOENT); 2]);
+            }
+            Ok(_) => assert_eq!(account(b"root").unwrap(), None),
+            Err(_) => {
+                let nsswitch = ("nsswitch.conf", "passwd: files\ngroup: files\n");
+                let test = "a_service_that_cannot_be_asked_is_no_answer_about_a_user";
+                on_a_host_with(&[nsswitch], test, "without users");
+                on_a_host_with(&[nsswitch, ("passwd", "")], test, "with an empty file of users");
+            }
+        }
+    }
 
     #[test]
     fn a_service_that_cannot_be_asked_is_no_answer_about_a_group() {

@@ -1,12 +1,14 @@
-//! Signals of a program that is about to be started.
+//! Signals as a program should find them when it starts.
 
 use std::ffi::c_int;
 
 /// Gives every signal its default action again, so that a program does not inherit what the server was
 /// started with (nohup, a shell's background job): exec keeps ignored signals ignored, and Ctrl-C would do
-/// nothing.
+/// nothing; with SIGCHLD ignored the server's own children would vanish unseen.
+///
+/// Not SIGPIPE: Rust's runtime ignores it, and gives it back to what it starts.
 pub fn restore_defaults() {
-    for signal in 1..=libc::SIGRTMAX() {
+    for signal in (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE) {
         restore(signal);
     }
 }

@@ -12,7 +12,6 @@
 pub mod authorized_keys;
 pub mod become_user;
 pub mod connect;
-mod descriptors;
 pub mod helper;
 pub mod run;
 pub mod signal;
@@ -139,9 +138,6 @@ pub struct KeyLimits {
 
 /// The process's whole life: takes the task from its socket, becomes the user, does it, answers there.
 pub fn main() -> ExitCode {
-    if descriptors::close_leaked().is_err() {
-        return ExitCode::FAILURE;
-    }
     let Ok((_, socket)) = role::inherited() else {
         return ExitCode::FAILURE;
     };
@@ -149,7 +145,11 @@ pub fn main() -> ExitCode {
     let Ok(Some((task, descriptors))) = socket.receive::<Task>(MOST_DESCRIPTORS) else {
         return ExitCode::FAILURE;
     };
-    let Task { account, groups, job } = task;
+    let Task {
+        account,
+        groups,
+        job,
+    } = task;
     if let Err(reason) = become_user::become_user(&account, groups.as_deref()) {
         return answer(&socket, &Outcome::Failed(reason), None);
     }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use pam_ffi::signals;
 use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::config::Config;
 use crate::config::file::File;
@@ -56,6 +58,10 @@ pub fn main() -> ExitCode {
 
 fn serve(named: Option<&Path>, log: Destination) -> ExitCode {
     log.open();
+    // Whoever started this may ignore some, and what is started from here would inherit that.
+    signals::restore_defaults();
+    // The host keys are in its memory.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     match listener::begin(named, log) {
         Ok(listener) => listener.run(),
         Err(error) => {

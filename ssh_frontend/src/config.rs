@@ -52,7 +52,7 @@ pub struct Config {
     pub deny_groups: Vec<String>,
     /// `login_grace_time`: from the connection to the login. Default `"2m"`.
     pub login_grace_time: Duration,
-    /// `max_auth_tries`: refused dialogues and keys of one connection. Default 6.
+    /// `max_auth_tries`: refused dialogues and keys of one connection, 1 to 20. Default 6.
     pub max_auth_tries: u32,
     /// `max_startups`: connections that are not logged in yet. Default `"10:30:100"`.
     pub max_startups: MaxStartups,

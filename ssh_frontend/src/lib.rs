@@ -13,6 +13,7 @@
 pub mod as_user;
 pub mod cli;
 pub mod config;
+mod descriptors;
 pub mod host_keys;
 pub mod ipc;
 pub mod listener;

@@ -294,6 +294,16 @@ impl Listener {
         }
     }
 
+    /// Before somebody is shut out: a login that was reported and not heard of yet is one all the same.
+    fn hear_all(&mut self) {
+        let all: Vec<Pid> = self.connections.keys().copied().collect();
+        for pid in all {
+            // There are two things to say.
+            self.hear(pid);
+            self.hear(pid);
+        }
+    }
+
     /// A connection behind a proxy is counted as late as its source is known.
     fn limit(&mut self, pid: Pid, source: Source) {
         if !self.is_over_limit(source, 0) {
@@ -310,11 +320,15 @@ impl Listener {
 
     fn heed_clock(&mut self) {
         let now = Instant::now();
+        let is_late = |connection: &Connection| {
+            let deadline = connection.deadline();
+            deadline.is_some_and(|deadline| deadline <= now)
+        };
+        if self.connections.values().any(is_late) {
+            self.hear_all();
+        }
         for connection in self.connections.values_mut() {
-            if connection
-                .deadline()
-                .is_some_and(|deadline| deadline <= now)
-            {
+            if is_late(connection) {
                 connection.kill();
                 let address = connection.address;
                 self.log.info(&format!(
@@ -420,6 +434,7 @@ impl Listener {
     fn stop(&mut self) {
         self.notify.stopping();
         self.sockets.clear();
+        self.hear_all();
         for connection in self.connections.values_mut() {
             if connection.is_waiting() {
                 connection.kill();

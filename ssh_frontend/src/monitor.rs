@@ -84,4 +84,3 @@ fn end(place: &Place, user: Option<&str>, lost: Lost) -> Lost {
     }
     lost
 }
-

@@ -14,6 +14,7 @@ mod pump;
 mod stream;
 
 use std::error::Error;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -67,11 +68,17 @@ fn serve() -> Result<(), Box<dyn Error>> {
     rustix::net::sockopt::set_tcp_nodelay(&connection, true)?;
     rustix::io::ioctl_fionbio(&connection, true)?;
     rustix::io::ioctl_fionbio(&monitor, true)?;
-    confine::confine(
+    let error = give_up_standard_error()?;
+    let confined = confine::confine(
         setup.confinement.as_ref(),
         setup.max_sessions,
         channels::MOST_FORWARDS,
-    )?;
+    );
+    if let Err(reason) = confined {
+        rustix::stdio::dup2_stderr(&error)?;
+        return Err(reason.into());
+    }
+    drop(error);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -79,6 +86,15 @@ fn serve() -> Result<(), Box<dyn Error>> {
     // Tasks that still wait for something have nothing to wait for.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// It is the log of all processes: whoever holds it could write into it what others seem to say, and shut it
+/// down. What was there is for the last word before the first byte is read.
+fn give_up_standard_error() -> io::Result<OwnedFd> {
+    let error = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
+    let null = File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(error)
 }
 
 /// Serves the connection until the client, the monitor or russh ends it.

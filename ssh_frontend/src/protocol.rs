@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, Method};
 
+/// Most public keys that one connection may offer.
+pub const MOST_OFFERS: u32 = 20;
 /// Longest user name that is looked at, in bytes; Linux allows 32.
 pub const LONGEST_USER: usize = 256;
 /// Longest answer to a prompt, in bytes. PAM's own limit.
@@ -28,6 +30,9 @@ pub const LONGEST_COMMAND: usize = 32 * 1024;
 pub const MOST_VARIABLES: usize = 64;
 /// Longest name or value of such a variable, in bytes.
 pub const LONGEST_VARIABLE: usize = 4096;
+
+/// Longest that names and values of all of them may be together, in bytes.
+pub const LONGEST_ENVIRONMENT: usize = 32 * 1024;
 
 /// A text that is wiped when it goes.
 pub type Secret = Zeroizing<Vec<u8>>;

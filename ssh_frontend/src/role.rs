@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::SigSet;
 
+use crate::descriptors;
 use crate::ipc::Socket;
 
 /// What a process is.
@@ -71,11 +72,13 @@ impl Role {
     }
 }
 
-/// The connection and the socket that this process was started with.
+/// The connection and the socket that this process was started with, and nothing else that was open. For
+/// the very beginning of a process.
 ///
 /// # Errors
-/// When there are no descriptors left.
+/// When there are no descriptors left, or `/proc` does not say what is open.
 pub fn inherited() -> io::Result<(OwnedFd, Socket)> {
+    descriptors::close_leaked()?;
     // The listener blocks the signals that it reads from a descriptor, and a blocked signal stays so over
     // exec, down to the programs of users.
     SigSet::all().thread_unblock()?;

@@ -11,6 +11,7 @@
 mod network_monitor;
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -360,9 +361,11 @@ fn without_its_monitor_the_process_ends() {
 
 #[test]
 fn confined_it_is_nobody_in_nothing_and_does_all_the_same() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    let is_root = rustix::process::geteuid().is_root();
+    assert!(
+        is_root,
+        "only root can change its root and user: make test runs this as root"
+    );
     let empty = tempfile::TempDir::new().unwrap();
     let server = Server::start(Options {
         confinement: Some(Confinement {
@@ -389,6 +392,11 @@ fn confined_it_is_nobody_in_nothing_and_does_all_the_same() {
     assert_eq!(status(process, "Seccomp:"), "2");
     assert_eq!(status(process, "CapEff"), "0000000000000000");
     assert_eq!(status(process, "Threads"), "1");
+    // The log of all processes is not its to write.
+    for descriptor in 0..=2 {
+        let link = std::fs::read_link(format!("/proc/{process}/fd/{descriptor}")).unwrap();
+        assert_eq!(link, Path::new("/dev/null"), "{descriptor}");
+    }
     let root = std::fs::read_link(format!("/proc/{process}/root")).unwrap();
     assert_eq!(root, empty.path().canonicalize().unwrap());
     drop(client.stdin.take());

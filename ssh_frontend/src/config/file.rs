@@ -153,7 +153,7 @@ impl File {
                 &self.login_grace_time,
                 LOGIN_GRACE_TIME,
             )?,
-            max_auth_tries: bounded("max_auth_tries", self.max_auth_tries, 1, 100)?,
+            max_auth_tries: bounded("max_auth_tries", self.max_auth_tries, 1, 20)?,
             max_startups: one("max_startups", &startups, values::max_startups)?,
             per_source_max_startups: self
                 .per_source_max_startups

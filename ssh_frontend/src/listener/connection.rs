@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 use std::{error, fmt};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::sources::Source;
 use crate::ipc::{IpcError, Socket};
@@ -17,7 +17,7 @@ use crate::role::Role;
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
-    process: OwnedFd,
+    process: Pid,
     /// Who connected; behind a proxy, what it says.
     pub address: IpAddr,
     /// What there is until somebody is logged in.
@@ -81,17 +81,13 @@ impl Connection {
             .start(&shown, Some(fd), theirs)
             .map_err(StartError::Process)?;
         let pid = Pid::from_child(&child);
-        // Nobody has reaped it yet, so the number is still its own.
-        let process = pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| {
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
-        })?;
         let startup = Startup {
             progress: Some(ours),
             deadline,
             source,
         };
         let connection = Self {
-            process,
+            process: pid,
             address: setup.peer.ip(),
             startup: Some(startup),
         };
@@ -159,10 +155,12 @@ impl Connection {
         self.startup.as_ref()?.deadline
     }
 
-    /// Ends it at once; the network process dies with its monitor. It counts until it is reaped.
+    /// Ends it at once, with all that it has started: the network process, and what PAM modules may have
+    /// running. Programs of users lead sessions of their own. It counts until it is reaped; until then, and no
+    /// longer, the number is its own.
     pub fn kill(&mut self) {
         // It has ended already, if anything.
-        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        let _ = kill_process_group(self.process, Signal::KILL);
         if let Some(startup) = &mut self.startup {
             startup.progress = None;
             startup.deadline = None;

@@ -126,6 +126,8 @@ impl Listening {
             return Ok(None);
         };
         let _ = sockopt::set_tcp_nodelay(&fd, true);
+        // A client that vanishes is noticed after the two hours that the system gives it, if not before.
+        let _ = sockopt::set_socket_keepalive(&fd, true);
         Ok(Some(Accepted { fd, peer, local }))
     }
 }
@@ -210,6 +212,7 @@ mod tests {
         let flags = rustix::io::fcntl_getfd(&accepted.fd).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
         assert!(sockopt::tcp_nodelay(&accepted.fd).unwrap());
+        assert!(sockopt::socket_keepalive(&accepted.fd).unwrap());
     }
 
     #[test]

@@ -43,6 +43,18 @@ pub struct Ingredients<'a> {
     pub original_command: Option<&'a [u8]>,
 }
 
+/// What a client may bring at all. To a command that a key forces only what says which language it speaks: a
+/// variable of some interpreter's would be a way round it, whatever `accept_env` says.
+#[must_use]
+pub fn from_client(variables: &[(String, String)], forced: bool) -> Vec<(String, String)> {
+    let is_language = |name: &str| name == "LANG" || name.starts_with("LC_");
+    let variables = variables.iter();
+    variables
+        .filter(|(name, _)| !forced || is_language(name))
+        .cloned()
+        .collect()
+}
+
 /// The whole environment. What stands further down here wins: the account's, the client's, PAM's, the
 /// facts of the connection.
 #[must_use]

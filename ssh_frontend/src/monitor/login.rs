@@ -139,8 +139,11 @@ impl<'a> Login<'a> {
 
     fn key_offered(&mut self, user: &str, algorithm: &str, key: &[u8]) -> Result<Next, Lost> {
         let person = self.meet(user);
-        let verdict = keys::find(self.place, self.helpers, &person, algorithm, key);
-        let acceptable = self.methods.key_and_dialogue && matches!(verdict, KeyVerdict::Found(_));
+        let acceptable = self.methods.key_and_dialogue
+            && matches!(
+                keys::find(self.place, self.helpers, &person, algorithm, key),
+                KeyVerdict::Found(_)
+            );
         self.wire.reply(&Reply::KeyAcceptable(acceptable), &[])?;
         Ok(Next::Wait)
     }

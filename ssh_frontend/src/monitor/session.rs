@@ -85,6 +85,8 @@ impl<'a> Session<'a> {
     /// Serves until the network process is gone. Programs that live on then are not ended: those on a
     /// terminal lose it, the others their pipes, as under sshd.
     pub fn run(&mut self) -> Lost {
+        // The login is done, and from now on there is little but waiting.
+        pam_ffi::memory::give_back();
         loop {
             if let Err(lost) = self.step() {
                 return lost;
@@ -196,9 +198,10 @@ impl<'a> Session<'a> {
         let ends = Ends::open(&self.account, terminal.as_ref())
             .map_err(|error| self.trouble("descriptors", &error))?;
         let kind = terminal.as_ref().map(|terminal| terminal.term.as_str());
+        let client = environment::from_client(client, plan.forced);
         let ingredients = Ingredients {
             pam: &self.pam.environment(),
-            client,
+            client: &client,
             terminal: kind.zip(ends.terminal_name.as_deref()),
             original_command: plan.original_command.as_deref(),
         };

@@ -7,8 +7,8 @@
 use std::fmt;
 
 use crate::protocol::{
-    LONGEST_ANSWER, LONGEST_COMMAND, LONGEST_USER, LONGEST_VARIABLE, MOST_VARIABLES, Program,
-    Reply, Request, Terminal,
+    LONGEST_ANSWER, LONGEST_COMMAND, LONGEST_ENVIRONMENT, LONGEST_USER, LONGEST_VARIABLE,
+    MOST_OFFERS, MOST_VARIABLES, Program, Reply, Request, Terminal,
 };
 
 /// Most requests of one connection before somebody is logged in.
@@ -89,7 +89,7 @@ pub const TABLE: [Rule; 8] = [
     Rule { kind: Kind::Begin,       name: "begin",        states: BEFORE_LOGIN,         often: Often::InAll(20) },
     Rule { kind: Kind::Answer,      name: "answer",       states: &[State::Asked],      often: Often::PerDialogue(32) },
     Rule { kind: Kind::EmptyAnswer, name: "empty_answer", states: &[State::AskedEmpty], often: Often::PerDialogue(32) },
-    Rule { kind: Kind::KeyOffered,  name: "key_offered",  states: BEFORE_LOGIN,         often: Often::InAll(20) },
+    Rule { kind: Kind::KeyOffered,  name: "key_offered",  states: BEFORE_LOGIN,         often: Often::InAll(MOST_OFFERS) },
     Rule { kind: Kind::KeyVerified, name: "key_verified", states: BEFORE_LOGIN,         often: Often::InAll(6) },
     Rule { kind: Kind::Start,       name: "start",        states: &[State::LoggedIn],   often: Often::Unlimited },
     Rule { kind: Kind::Signal,      name: "signal",       states: &[State::LoggedIn],   often: Often::Unlimited },
@@ -157,6 +157,9 @@ impl Gate {
         }
         if !has_proper_lengths(request) {
             return Err(violation(rule.name, "too_long"));
+        }
+        if names_nobody(request) {
+            return Err(violation(rule.name, "no_user_name"));
         }
         self.received(kind)
     }
@@ -248,6 +251,16 @@ fn has_proper_lengths(request: &Request) -> bool {
     }
 }
 
+/// Whether the user is called what neither PAM nor the system could be asked for.
+fn names_nobody(request: &Request) -> bool {
+    match request {
+        Request::Begin { user }
+        | Request::KeyOffered { user, .. }
+        | Request::KeyVerified { user, .. } => user.contains('\0'),
+        _ => false,
+    }
+}
+
 fn program_fits(program: &Program) -> bool {
     match program {
         Program::Shell => true,
@@ -261,7 +274,11 @@ fn terminal_fits(terminal: &Terminal) -> bool {
 }
 
 fn environment_fits(environment: &[(String, String)]) -> bool {
+    let lengths = environment
+        .iter()
+        .map(|(name, value)| name.len() + value.len());
     environment.len() <= MOST_VARIABLES
+        && lengths.sum::<usize>() <= LONGEST_ENVIRONMENT
         && environment
             .iter()
             .all(|(name, value)| name.len() <= LONGEST_VARIABLE && value.len() <= LONGEST_VARIABLE)

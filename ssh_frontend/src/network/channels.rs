@@ -9,7 +9,7 @@ use rustix::termios::Winsize;
 use tokio::task::AbortHandle;
 
 use super::input::{Descriptor, Input, Overrun};
-use crate::protocol::{LONGEST_VARIABLE, MOST_VARIABLES, Size, Terminal};
+use crate::protocol::{LONGEST_ENVIRONMENT, LONGEST_VARIABLE, MOST_VARIABLES, Size, Terminal};
 
 /// Most forwarded connections at once.
 pub const MOST_FORWARDS: u32 = 100;
@@ -133,9 +133,12 @@ impl Channels {
     /// A variable for a session that is not started. False: it will not have it.
     pub fn set_variable(&self, id: ChannelId, name: &str, value: &str) -> bool {
         self.with_fresh(id, |fresh| {
+            let so_far = fresh.environment.iter();
+            let length: usize = so_far.map(|(name, value)| name.len() + value.len()).sum();
             let fits = fresh.environment.len() < MOST_VARIABLES
                 && name.len() <= LONGEST_VARIABLE
-                && value.len() <= LONGEST_VARIABLE;
+                && value.len() <= LONGEST_VARIABLE
+                && length + name.len() + value.len() <= LONGEST_ENVIRONMENT;
             if fits {
                 fresh.environment.push((name.to_owned(), value.to_owned()));
             }

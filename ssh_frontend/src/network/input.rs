@@ -1,7 +1,7 @@
 //! From the client to a program: what it does not take at once is queued, and written when it does.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +30,9 @@ pub fn watch(descriptor: OwnedFd) -> io::Result<Descriptor> {
 
 /// Small pieces are put together up to this size, in bytes.
 const PIECE: usize = 32 * 1024;
+
+/// Most pieces that are written at once.
+const MOST_PIECES: usize = 16;
 
 /// A client sent more than anybody allowed.
 #[derive(Debug)]
@@ -151,15 +154,19 @@ impl Input {
         self.closed.notify_waiters();
     }
 
-    /// Writes from the queue once. True: nothing is left to do.
+    /// Writes from the queue once. True: nothing is left to do. What takes only a part is full, but for
+    /// terminals, which may be busy (epoll(7)): that is [`io::ErrorKind::WouldBlock`] without asking again.
     fn write_some(&self, descriptor: &OwnedFd) -> io::Result<bool> {
         let mut state = self.state();
-        let first = state.queue.front().map(Vec::as_slice).unwrap_or_default();
-        let rest = first.get(state.written..).unwrap_or_default();
-        let length = write(descriptor, rest)?;
+        let pieces = state.pieces();
+        let asked: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let length = write_pieces(descriptor, &pieces)?;
         state.took(length);
         self.flow.remove(length);
         if !state.queue.is_empty() {
+            if length < asked && !state.terminal {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             return Ok(false);
         }
         state.queue = VecDeque::new();
@@ -184,16 +191,25 @@ impl State {
         }
     }
 
+    /// The first of the queue, but for what is written of them.
+    fn pieces(&self) -> Vec<IoSlice<'_>> {
+        let mut written = self.written;
+        let pieces = self.queue.iter().take(MOST_PIECES);
+        let rest = pieces.map(|piece| {
+            let skipped = std::mem::take(&mut written);
+            IoSlice::new(piece.get(skipped..).unwrap_or_default())
+        });
+        rest.collect()
+    }
+
     fn took(&mut self, length: usize) {
         self.queued = self.queued.saturating_sub(length);
         self.written += length;
-        if self
-            .queue
-            .front()
-            .is_some_and(|first| first.len() <= self.written)
+        while let Some(first) = self.queue.front()
+            && first.len() <= self.written
         {
+            self.written -= first.len();
             self.queue.pop_front();
-            self.written = 0;
         }
     }
 }
@@ -207,6 +223,15 @@ async fn write_queue(input: Arc<Input>, descriptor: Arc<Descriptor>) {
             Ok(Ok(false)) | Err(_) => {}
             Ok(Ok(true)) => return,
             Ok(Err(_)) => return input.close(),
+        }
+    }
+}
+
+fn write_pieces(descriptor: impl std::os::fd::AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        match rustix::io::writev(&descriptor, pieces) {
+            Err(Errno::INTR) => {}
+            other => return other.map_err(io::Error::from),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::ipc::{IpcError, MOST_DESCRIPTORS, Socket};
 use crate::protocol::{Exit, Reply, Request};
 
 /// Within the login PAM may wait for people and their phones; how long in all is the listener's business.
-const PATIENCE_BEFORE_LOGIN: Duration = Duration::from_secs(150);
+const PATIENCE_BEFORE_LOGIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// After it, only programs are started.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -71,7 +71,9 @@ fn grace_time() {
     assert_eq!(logged_in.ask("authenticated"), "sent");
     let begin = Instant::now();
     let mut idle = server.connect();
+    let helper = idle.ask("helper");
     assert!(idle.is_closed());
+    eventually(|| !std::path::Path::new(&format!("/proc/{helper}")).exists());
     let took = begin.elapsed();
     assert!(took >= Duration::from_millis(900), "{took:?}");
     let line = server.logged("grace_time");
@@ -235,7 +237,6 @@ fn descriptors_run_out() {
 
 fn notify() {
     let mut server = Server::start("");
-    // It began before there was anybody to tell.
     let manager = UnixDatagram::bind(server.directory.path().join("notify")).unwrap();
     manager
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -246,7 +247,13 @@ fn notify() {
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     };
     server.signal(Signal::SIGHUP);
-    assert!(told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    // On a busy machine it may have begun just after.
+    let reloading = Some(told()).filter(|told| told != "READY=1");
+    let reloading = reloading.unwrap_or_else(told);
+    assert!(
+        reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{reloading}"
+    );
     assert_eq!(told(), "READY=1");
     server.signal(Signal::SIGTERM);
     assert_eq!(told(), "STOPPING=1");

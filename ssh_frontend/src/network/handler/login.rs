@@ -8,7 +8,9 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::config::Method;
 use crate::network::algorithms;
 use crate::network::link::{End, Link};
-use crate::protocol::{LONGEST_ANSWER, LONGEST_USER, Question, Reply, Request, Secret};
+use crate::protocol::{
+    LONGEST_ANSWER, LONGEST_USER, MOST_OFFERS, Question, Reply, Request, Secret,
+};
 
 /// What is known of the login so far.
 pub struct Login {
@@ -20,6 +22,8 @@ pub struct Login {
     user: String,
     /// How many prompts the question has that waits for its answer.
     question: Option<usize>,
+    /// How many keys the monitor was asked about.
+    offered: u32,
 }
 
 impl Login {
@@ -31,6 +35,7 @@ impl Login {
             methods: methods.to_vec(),
             user: String::new(),
             question: None,
+            offered: 0,
         }
     }
 
@@ -53,6 +58,11 @@ impl Login {
         let Some((algorithm, key)) = self.wire_format(key) else {
             return self.rejected(false);
         };
+        // A client with more keys than these is honest all the same, and may go on by other means.
+        if self.offered >= MOST_OFFERS {
+            return self.rejected(false);
+        }
+        self.offered += 1;
         let user = user.to_owned();
         let offer = Request::KeyOffered {
             user,
@@ -140,8 +150,8 @@ impl Login {
     /// Another user begins anew. False, and the connection ends: that is no user.
     fn now(&mut self, user: &str) -> bool {
         self.question = None;
-        if user.len() > LONGEST_USER {
-            self.protocol_error("the user name is too long");
+        if user.len() > LONGEST_USER || user.contains('\0') {
+            self.protocol_error("the user name is too long, or none");
             return false;
         }
         if user != self.user {

@@ -15,7 +15,7 @@ use crate::network::pump;
 use crate::protocol::{ConnectFailure, LONGEST_COMMAND, Program, Reply, Request};
 
 /// Longest value of TERM that is passed on, in bytes; terminfo's names are far shorter.
-pub const LONGEST_TERM: usize = 256;
+pub const LONGEST_TERM: usize = 255;
 /// Longest signal name or subsystem that is passed on, in bytes.
 const LONGEST_NAME: usize = 64;
 /// Longest host name that is passed on, in bytes (RFC 1035 allows 253).
@@ -56,6 +56,8 @@ impl Connection {
                 };
                 session.channel_success(id)?;
                 self.run(program, terminal, channel, session);
+                // What the key exchange and the login took; many a session waits for most of its time.
+                pam_ffi::memory::give_back();
                 Ok(())
             }
             Ok((Reply::NotStarted { reason }, _)) => {

@@ -1,7 +1,7 @@
-//! What a program must not inherit.
+//! What no process of a connection inherits.
 //!
 //! Everything that this server opens is closed on exec. A PAM module in the monitor, or whoever started
-//! the server, may have been less careful, and what root left open would be the user's.
+//! the server, may have been less careful, and what root left open would be a stranger's or a user's.
 
 use std::fs;
 use std::io;
