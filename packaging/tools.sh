@@ -1,18 +1,26 @@
 #!/bin/sh
 # Installs from Debian's (or Ubuntu's) packages what a task needs and the machine lacks.
-# Usage: tools.sh build|demo|test
+# Usage: tools.sh build|demo|test|packages|package-test|dist
 set -eu
 
 build="gcc libc6-dev libpam0g-dev make"
-demo="$build openssh-server openssh-client openssh-sftp-server expect openssl oathtool"
-test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime libpam-google-authenticator
-    lftp man-db groff mount putty-tools python3 python3-venv strace util-linux zbar-tools"
+demo="$build openssh-client openssh-sftp-server expect oathtool"
+test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime git groff lftp libpam-google-authenticator
+    man-db mount openssh-server openssl putty-tools python3 python3-venv rsync strace util-linux zbar-tools"
+
+packages="$build binutils debhelper dpkg-dev python3 rpm"
+package_test="$packages debootstrap expect fail2ban iproute2 lintian man-db oathtool openssh-client
+    selinux-policy-dev shellcheck systemd util-linux"
+dist="git xz-utils"
 
 case "${1-}" in
     build) wanted=$build ;;
     demo) wanted=$demo ;;
     test) wanted=$test ;;
-    *) echo "usage: $0 build|demo|test" >&2; exit 2 ;;
+    packages) wanted=$packages ;;
+    package-test) wanted=$package_test ;;
+    dist) wanted=$dist ;;
+    *) echo "usage: $0 build|demo|test|packages|package-test|dist" >&2; exit 2 ;;
 esac
 
 missing=""
@@ -21,9 +29,15 @@ for package in $wanted; do
     [ "$status" = "install ok installed" ] || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
-    echo "Installing:$missing"
     sudo=""
-    [ "$(id -u)" = 0 ] || sudo="sudo"
+    if [ "$(id -u)" != 0 ]; then
+        sudo="sudo"
+        if ! command -v sudo >/dev/null || ! sudo true; then
+            echo "Only root can install what is missing: apt-get install$missing" >&2
+            exit 1
+        fi
+    fi
+    echo "Installing:$missing"
     # No service of a newly installed package is to start by itself.
     $sudo env DEBIAN_FRONTEND=noninteractive sh -c '
         apt-get update -q

@@ -210,6 +210,23 @@ fn force_replaces_and_reopens_nothing() {
 }
 
 #[test]
+fn force_leaves_a_device_disabled_and_bound_to_its_services() {
+    let host = Host::new();
+    host.file("alice", &totp_file(""));
+    assert_eq!(host.import(&["alice"]).status, 0);
+    let account = host.desk.account_file("alice");
+    let bound = fs::read_to_string(&account).unwrap();
+    let bound = bound.replace("issuer = ", "services = [\"vpn\"]\nissuer = ");
+    fs::write(&account, bound).unwrap();
+    host.desk.must(&["disable", "alice", "--device", "phone"]);
+    assert_eq!(host.import(&["alice", "--force"]).status, 0);
+    let text = fs::read_to_string(&account).unwrap();
+    assert!(text.contains("services = [\"vpn\"]"), "{text}");
+    let code = totp_at(NOW, &[], RFC_SECRET);
+    assert_eq!(reason(&host.desk.log_in("alice", &code, &at(NOW))), "wrong");
+}
+
+#[test]
 fn new_recovery_codes_take_the_place_of_scratch_codes() {
     let host = Host::new();
     host.file("alice", &totp_file(""));

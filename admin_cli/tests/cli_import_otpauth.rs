@@ -10,6 +10,7 @@ mod support;
 
 use std::os::unix::process::CommandExt as _;
 
+use otp_core::secret::Secret;
 use support::{Desk, RFC_SECRET, Ran, hotp, totp_at};
 
 fn import(desk: &Desk, text: &str, arguments: &[&str]) -> Ran {
@@ -129,4 +130,24 @@ fn nobody_else_can_export() {
     let mut command = desk.command(&["export", "alice"]);
     let ran: Ran = command.uid(65_534).output().unwrap().into();
     assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{ran:?}");
+}
+
+#[test]
+fn a_user_with_more_keys_than_fit_is_refused_at_once_however_many_there_are() {
+    let desk = Desk::new();
+    let line = |number: u32| {
+        let secret = Secret::new(format!("{number:020}").into_bytes()).unwrap();
+        format!("otpauth://totp/alice?secret={}\n", *secret.to_base32())
+    };
+    for (count, status) in [(16, 0), (17, 1), (20_000, 1)] {
+        let text: String = (0..count).map(line).collect();
+        let ran = import(&desk, &text, &["--dry-run"]);
+        assert_eq!(ran.status, status, "{count}: {ran:?}");
+        assert_eq!(
+            ran.stdout
+                .contains("alice: REFUSED: -:1: there are more keys than 16"),
+            status == 1,
+            "{count}: {ran:?}"
+        );
+    }
 }

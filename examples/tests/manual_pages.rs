@@ -40,7 +40,7 @@ fn settings(sample: &str) -> BTreeSet<String> {
         .filter_map(|line| line.split_once(" = "))
         .filter(|(key, _)| is_key(key))
         .map(|(key, value)| {
-            let value = value.split("  ").next().unwrap_or_default();
+            let value = value.split(" #").next().unwrap_or_default();
             format!("{key} = {}", value.trim())
         })
         .collect()
@@ -48,7 +48,10 @@ fn settings(sample: &str) -> BTreeSet<String> {
 
 fn keys(settings: &BTreeSet<String>) -> BTreeSet<&str> {
     let key = |setting: &'_ String| setting.find(" = ").unwrap_or(setting.len());
-    settings.iter().map(|setting| &setting[..key(setting)]).collect()
+    settings
+        .iter()
+        .map(|setting| &setting[..key(setting)])
+        .collect()
 }
 
 #[test]
@@ -62,17 +65,17 @@ fn pam_otpgate_has_every_option_and_no_other() {
 fn otpgate_toml_has_every_key_with_its_default() {
     let described = heads("../packaging/man/otpgate.toml.5", "Li");
     let sample = settings("otpgate.toml");
-    assert_eq!(keys(&described), &keys(&sample) | &BTreeSet::from(["services"]));
+    assert_eq!(
+        keys(&described),
+        &keys(&sample) | &BTreeSet::from(["services"])
+    );
     // Rules have no defaults, and several of them are in the sample.
     let of_rules = ["users", "groups", "services", "from", "then"];
     let with_default = |setting: &&String| {
         let key = setting.split(" = ").next().unwrap_or_default();
         !of_rules.contains(&key)
     };
-    let missing: Vec<&String> = sample
-        .difference(&described)
-        .filter(with_default)
-        .collect();
+    let missing: Vec<&String> = sample.difference(&described).filter(with_default).collect();
     assert!(missing.is_empty(), "not in otpgate.toml(5): {missing:?}");
 }
 

@@ -1,8 +1,26 @@
 //! `otpgate remove`.
 
+use otp_core::config::GoogleAuthenticatorFiles;
+
 use super::{Context, choose_device, user_name};
 use crate::cli::Remove;
 use crate::error::CliError;
+
+/// An import leaves the file where it is, and with nobody enrolled it counts again, used codes included.
+fn left_at_home(context: &Context<'_>, user: &str) -> Result<String, CliError> {
+    let fallback = GoogleAuthenticatorFiles::Fallback;
+    let known = nix::unistd::User::from_name(user).ok().flatten();
+    let file = known.map(|known| known.dir.join(".google_authenticator"));
+    let file = file.filter(|file| file.symlink_metadata().is_ok());
+    match file {
+        Some(file) if context.config()?.google_authenticator_files == fallback => Ok(format!(
+            " {} counts again from now on, with the codes that were used since it was imported: take it away, \
+             unless that is what you want.",
+            file.display()
+        )),
+        _ => Ok(String::new()),
+    }
+}
 
 pub(super) fn run(context: &Context<'_>, arguments: &Remove) -> Result<u8, CliError> {
     let store = context.store()?;
@@ -26,7 +44,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &Remove) -> Result<u8, CliEr
         } else {
             administration.remove(&user)?;
         }
-        format!("{} is no longer enrolled.", arguments.user)
+        let left = left_at_home(context, &arguments.user)?;
+        format!("{} is no longer enrolled.{left}", arguments.user)
     };
     context.changed(&arguments.user, &text)
 }

@@ -153,6 +153,8 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {
+        // A name alone is one of the current directory.
+        Some(directory) if directory == Path::new("") => File::open(".")?.sync_all(),
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }

@@ -30,7 +30,7 @@ pub struct Settings {
     pub pam_service: String,
     /// A directory instead of /etc/pam.d.
     pub pam_confdir: Option<PathBuf>,
-    authentication_methods: Vec<Vec<String>>,
+    authentication_methods: Vec<String>,
 }
 
 impl Settings {
@@ -40,7 +40,7 @@ impl Settings {
         let lists = &self.authentication_methods;
         lists
             .iter()
-            .all(|list| list.iter().any(|method| method == "publickey"))
+            .all(|list| list.split(',').any(|method| method == "publickey"))
     }
 
     /// Where the server's PAM service is looked for.

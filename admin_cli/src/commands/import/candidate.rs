@@ -1,6 +1,6 @@
 //! One user as a source describes them, before the store is asked.
 
-use otp_core::account::{Account, Kind, Serial, Token, check_text};
+use otp_core::account::{Account, Kind, MAX_TOKENS, Serial, Token, check_text};
 use otp_core::clock::{Clock as _, SystemClock};
 use otp_core::config::Config;
 use otp_core::hotp::{Algorithm, Code, Digits};
@@ -71,8 +71,13 @@ impl Candidate {
         }
     }
 
-    /// Adds a device under a name of its own; a key that is there already is the same device.
+    /// Adds a device under a name of its own; a key that is there already is the same device. What is more
+    /// than one too many is not kept: the user is refused anyway, and a file of nothing but one user's keys
+    /// would take hours.
     pub fn add(&mut self, mut device: Device) {
+        if self.devices.len() > MAX_TOKENS {
+            return;
+        }
         let known = self
             .devices
             .iter_mut()

@@ -155,8 +155,7 @@ fn acceptable(candidate: &Candidate, how: &HowToImport) -> Result<(), String> {
     }
     if candidate.devices.len() > MAX_TOKENS {
         return Err(format!(
-            "there are {} keys, and a user has {MAX_TOKENS} at most",
-            candidate.devices.len()
+            "there are more keys than {MAX_TOKENS}, which is the most that a user has"
         ));
     }
     if candidate.scratch.len() > MAX_RECOVERY_CODES {
@@ -199,6 +198,9 @@ fn replace(account: &mut Account, state: &mut State, candidate: Candidate) -> Re
             device.use_up_as(&state.token(known.serial, known.kind));
             device.state.serial = known.serial;
             device.token.serial = known.serial;
+            // What an administrator decided about it stands in no file.
+            device.token.enabled = known.enabled;
+            device.token.services.clone_from(&known.services);
         }
         state.set_token(device.state);
         tokens.push(device.token);

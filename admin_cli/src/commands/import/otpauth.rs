@@ -47,6 +47,7 @@ fn read(
     let mut lines = Lines::new(open(&arguments.file).map_err(fail)?);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut known: HashMap<UserName, usize> = HashMap::new();
+    let mut keys = 0;
     while let Some(line) = lines.next().map_err(fail)? {
         let place = format!("{path}:{}", line.number);
         let (user, device) = match line.bytes.map(|bytes| key(bytes, arguments, maker)) {
@@ -61,12 +62,8 @@ fn read(
                 continue;
             }
         };
-        if candidates
-            .iter()
-            .map(|candidate| candidate.devices.len())
-            .sum::<usize>()
-            >= MOST_KEYS
-        {
+        keys += 1;
+        if keys > MOST_KEYS {
             return Err(CliError::new(format!(
                 "{path}: more than {MOST_KEYS} keys; split the file"
             )));

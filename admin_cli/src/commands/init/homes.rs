@@ -12,12 +12,22 @@ const FIRST_PERSON: u32 = 1000;
 /// `nobody`, and services that systemd makes up as they start.
 const NO_PERSONS: [u32; 2] = [65_534, 65_535];
 /// Sources of `passwd:` whose users all stand in `/etc/passwd`, or have no home of their own.
+/// With [`RECORDS`], `systemd` has people beside those.
 const LOCAL_SOURCES: [&str; 4] = ["files", "compat", "altfiles", "systemd"];
+
+/// Where systemd keeps users who are not in `/etc/passwd`: those of systemd-homed, and others (nss-systemd(8)).
+const RECORDS: [&str; 4] = [
+    "/var/lib/systemd/home",
+    "/etc/userdb",
+    "/run/userdb",
+    "/run/host/userdb",
+];
 
 /// Where users and their homes are written down.
 pub(super) struct Homes {
     passwd: PathBuf,
     nsswitch: PathBuf,
+    records: Vec<PathBuf>,
 }
 
 impl Homes {
@@ -25,6 +35,7 @@ impl Homes {
         Self {
             passwd: "/etc/passwd".into(),
             nsswitch: "/etc/nsswitch.conf".into(),
+            records: RECORDS.map(PathBuf::from).into(),
         }
     }
 
@@ -34,7 +45,9 @@ impl Homes {
             return false;
         };
         let passwd = String::from_utf8_lossy(&passwd);
-        self.are_local() && passwd.lines().all(has_no_file)
+        self.are_local()
+            && self.records.iter().all(|records| is_empty(records))
+            && passwd.lines().all(has_no_file)
     }
 
     /// Without the file, or the line, glibc asks the files alone.
@@ -54,6 +67,14 @@ impl Homes {
                     .split_whitespace()
             })
             .all(|source| LOCAL_SOURCES.contains(&source))
+    }
+}
+
+/// Whether a directory holds nothing, or is not there.
+fn is_empty(directory: &Path) -> bool {
+    match fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
     }
 }
 
@@ -90,6 +111,7 @@ mod tests {
         let homes = Homes {
             passwd: root.join("passwd"),
             nsswitch: root.join("nsswitch"),
+            records: vec![root.join("records")],
         };
         (directory, homes)
     }
@@ -111,6 +133,12 @@ mod tests {
         let unmounted = format!("{ALICE}bob:x:1001:1001::/none/bob:/bin/sh\n");
         assert!(!homes(&unmounted, FILES).1.have_no_file());
         assert!(!homes(ALICE, "passwd: files sss\n").1.have_no_file());
+        let (directory, with_records) = homes(ALICE, FILES);
+        let records = directory.path().join("records");
+        fs::create_dir(&records).unwrap();
+        assert!(with_records.have_no_file());
+        fs::write(records.join("carol.identity"), "{}").unwrap();
+        assert!(!with_records.have_no_file());
         let (directory, homes) = homes(ALICE, FILES);
         fs::remove_file(directory.path().join("passwd")).unwrap();
         assert!(!homes.have_no_file());
