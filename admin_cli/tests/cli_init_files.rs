@@ -9,6 +9,8 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use otp_core::config::{Config, GoogleAuthenticatorFiles};
 use support::Desk;
@@ -48,4 +50,27 @@ fn it_is_decided_once_and_what_is_written_is_understood() {
     fs::write(&path, &before).unwrap();
     assert_eq!(desk.json(&["init"])["switched_off"], false);
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}
+
+#[test]
+fn a_configuration_in_the_current_directory_is_written_too() {
+    let desk = Desk::before_init("");
+    let mut init = Command::new(env!("CARGO_BIN_EXE_otpgate"));
+    init.args(["--config", "otpgate.toml", "init"])
+        .current_dir(desk.path(""));
+    let ran = init.output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+}
+
+#[test]
+fn a_directory_that_a_package_made_is_no_decision() {
+    let decide = |made: bool| {
+        let desk = Desk::before_init("");
+        if made {
+            fs::create_dir(desk.state_dir()).unwrap();
+            fs::set_permissions(desk.state_dir(), fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        desk.json(&["init"])["switched_off"].as_bool().unwrap()
+    };
+    assert_eq!(decide(true), decide(false));
 }

@@ -393,7 +393,11 @@ mod tests {
                 let nsswitch = ("nsswitch.conf", "passwd: files\ngroup: files\n");
                 let test = "a_service_that_cannot_be_asked_is_no_answer_about_a_user";
                 on_a_host_with(&[nsswitch], test, "without users");
-                on_a_host_with(&[nsswitch, ("passwd", "")], test, "with an empty file of users");
+                on_a_host_with(
+                    &[nsswitch, ("passwd", "")],
+                    test,
+                    "with an empty file of users",
+                );
             }
         }
     }

@@ -74,6 +74,7 @@ fn ask_and_verify(
         subject.ignored(host, "skip_rule");
         return Ok(Answered::Concluded(Outcome::Skipped));
     }
+    let by_option = options.files.any();
     let own_file = Line {
         options,
         config: &config,
@@ -81,8 +82,9 @@ fn ask_and_verify(
         user: &login.raw_user,
         subject,
         quiet: options.quiet || silent,
+        fallback: (!by_option).then_some(login),
     };
-    if options.files.any() {
+    if by_option {
         let outcome = own_file.authenticate(own_file.find(host), host, clock)?;
         return Ok(Answered::Concluded(outcome));
     }
@@ -212,7 +214,7 @@ impl Login {
 
     /// Whether it is certain that nobody is enrolled under any spelling of this name. What cannot be said
     /// for certain is no "no": such a login is asked for a code, and refused.
-    fn is_surely_not_enrolled(&self, store: &FilesStore, host: &impl Host) -> bool {
+    pub(crate) fn is_surely_not_enrolled(&self, store: &FilesStore, host: &impl Host) -> bool {
         if !matches!(store.is_enrolled(&self.user), Ok(false)) {
             return false;
         }

@@ -16,12 +16,12 @@ use otp_core::store::google_authenticator::decide::{
 };
 use otp_core::store::google_authenticator::text::SecretFile;
 use otp_core::store::google_authenticator::{AsUser, Settled, UsersFile, stand_in};
-use otp_core::store::{Problem, StoreError};
+use otp_core::store::{FilesStore, Problem, StoreError};
 use pam_ffi::identity::Identity;
 use pam_ffi::{Item, MessageStyle};
 use zeroize::Zeroizing;
 
-use crate::authenticate::Failure;
+use crate::authenticate::{Failure, Login};
 use crate::host::Host;
 use crate::log::Subject;
 use crate::options::{CODE_PROMPT, COMBINED_PROMPT, FirstPass, Options, PASSWORD_PROMPT};
@@ -42,6 +42,8 @@ pub(crate) struct Line<'a> {
     pub(crate) subject: &'a Subject,
     /// No messages.
     pub(crate) quiet: bool,
+    /// Whose login it is, where the file counts only as long as this user is not enrolled.
+    pub(crate) fallback: Option<&'a Login>,
 }
 
 impl Line<'_> {
@@ -94,6 +96,16 @@ impl Line<'_> {
 
     fn denied(&self) -> bool {
         self.then == Then::Deny
+    }
+
+    /// Whoever is enrolled while the question stands is judged by the store from then on: a code that an
+    /// import took over would count once here and once there.
+    fn still_counts(&self, host: &impl Host) -> bool {
+        let not_enrolled = |login: &Login| {
+            FilesStore::open(&self.config.state_dir)
+                .is_ok_and(|store| login.is_surely_not_enrolled(&store, host))
+        };
+        self.fallback.is_none_or(not_enrolled)
     }
 
     /// Who is over the limit is not asked, and neither is who logged in lately.
@@ -206,6 +218,11 @@ impl OwnFile {
         attempt: &Attempt<'_>,
         clock: &impl Clock,
     ) -> Result<Settled, StoreError> {
+        if !line.still_counts(host) {
+            let path = &self.file.path;
+            let why = "counts no longer: its user was enrolled during the login";
+            return Err(StoreError::new(path, Problem::Refused(why.into())));
+        }
         let user = AsOwner {
             host,
             identity: &self.identity,
@@ -241,7 +258,7 @@ impl<C: Clock> Dialogue<'_, C> {
     /// First the password that was typed already, where the options say so; then the prompt.
     fn run(&mut self, host: &mut impl Host) -> Result<Outcome, Failure> {
         let options = self.line.options;
-        if options.ask_password {
+        if options.ask_password && host.password().is_none() {
             let password = host.send(MessageStyle::PromptEchoOff, PASSWORD_PROMPT);
             let password = self.heard(host, password)?;
             host.set_password(password.as_deref().map_or(b"", Vec::as_slice))

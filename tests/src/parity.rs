@@ -7,6 +7,7 @@ use crate::application::{Login, Report};
 use crate::clock::Clock;
 use crate::installation::finish;
 use crate::otpgate::Otpgate;
+use crate::processes::Finished;
 use crate::sandbox::Sandbox;
 use crate::users::User;
 use std::cell::RefCell;
@@ -286,6 +287,11 @@ impl<'a> Host<'a> {
     /// The same by our module.
     pub fn ours(&self, options: &str, answer: &str) -> Login {
         self.login(Which::Ours, options, answer)
+    }
+
+    /// Runs our command.
+    pub fn otpgate(&self, arguments: &[&str]) -> Finished {
+        self.otpgate.run(arguments)
     }
 
     /// Writes our configuration anew.

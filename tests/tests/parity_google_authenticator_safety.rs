@@ -297,6 +297,78 @@ fn the_one_word_change_still_asks_everybody_who_has_a_file() {
 }
 
 #[test]
+fn a_code_that_an_import_takes_over_counts_once() {
+    sandbox::run(|sandbox| {
+        let host = Host::new(sandbox);
+        let now = Clock::StartingAt(u64::try_from(NOW).unwrap());
+        for answer in [host.fill("{C}"), "12345678".to_owned()] {
+            host.write(FILE, 0o600);
+            let barrier = Barrier::new();
+            let mut asked = host.ours("", &answer).at(now).start_at(&barrier);
+            assert_eq!(asked.line(), "ready");
+            let import = host.otpgate(&["import", "google", "alice"]);
+            assert!(import.success(), "{import:?}");
+            assert!(host.ours("", &answer).at(now).run().success());
+            barrier.open_for([]);
+            let late = asked.finish();
+            assert_eq!(late.code(), "PAM_AUTH_ERR", "{answer}");
+            assert_eq!(host.text(), host.fill(FILE), "{answer}");
+            let removed = host.otpgate(&["remove", "alice"]);
+            let warned = removed
+                .stdout
+                .contains(".google_authenticator counts again");
+            assert!(removed.success() && warned, "{removed:?}");
+        }
+    });
+}
+
+#[test]
+fn a_name_that_nobody_has_is_not_logged() {
+    sandbox::run(|sandbox| {
+        let host = Host::new(sandbox);
+        let line = "user=alice secret=/run/otpgate-e2e/runs/${USER}";
+        let login = host.ours(line, "000000").with(["--user", "hunter2"]);
+        assert!(!run_frozen(login).success());
+        let log = sandbox.syslog().lines().join("\n");
+        assert!(
+            log.contains("reason=no_file") && !log.contains("hunter2"),
+            "{log}"
+        );
+    });
+}
+
+#[test]
+fn a_password_that_was_typed_is_not_asked_for_again() {
+    sandbox::run(|sandbox| {
+        let host = Host::new(sandbox);
+        let typed = case("ask_password", "ask_password", FILE, &["{C}"]).password("pw");
+        let seen = host.run(Which::Ours, &typed);
+        let asked = ["echo_off: Password: ", "echo_off: Verification code: "];
+        assert_eq!(seen.prompts, asked, "the first one is pam_exec's");
+        let (code, password) = (seen.code.as_str(), seen.authtok.as_deref());
+        assert_eq!(code, "PAM_SUCCESS", "{seen:?}");
+        assert!(
+            password.is_some_and(|password| password.starts_with("pw")),
+            "{seen:?}"
+        );
+    });
+}
+
+#[test]
+fn a_name_service_that_is_down_lets_nobody_pass_as_unknown() {
+    sandbox::run(|sandbox| {
+        let host = Host::new(sandbox);
+        host.write(FILE, 0o600);
+        fs::write("/etc/nsswitch.conf", "passwd: files\ngroup: files\n").unwrap();
+        fs::rename("/etc/passwd", "/etc/passwd.away").unwrap();
+        let report = run_frozen(host.ours("nullok", "000000"));
+        fs::rename("/etc/passwd.away", "/etc/passwd").unwrap();
+        assert_eq!(report.code(), "PAM_AUTH_ERR", "{report:?}");
+        assert_eq!(report.prompts(), ["echo_off: Verification code: "]);
+    });
+}
+
+#[test]
 fn switched_off_the_files_are_not_looked_at() {
     sandbox::run(|sandbox| {
         let host = Host::new(sandbox);

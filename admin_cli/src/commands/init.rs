@@ -16,8 +16,8 @@ const KEY: &str = "google_authenticator_files";
 
 pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
     let state_dir = context.config()?.state_dir;
-    // Once: what an administrator decided later is not decided anew.
-    let first = !state_dir.exists();
+    // Once: what an administrator decided later is not decided anew. A package may have made the directory.
+    let first = !state_dir.join("accounts").exists();
     administration::init(&state_dir)?;
     let switched_off = first && Homes::of_this_host().have_no_file() && switch_off(context)?;
     let json = serde_json::json!({ "state_dir": state_dir, "switched_off": switched_off });

@@ -61,7 +61,7 @@ pub(super) fn find(line: &Line<'_>, host: &impl Host) -> Found {
             Ok(path) => path,
             Err(error) => return Found::Unusable(error.to_string()),
         };
-        match look(line, host, &account, path) {
+        match look(line, host, &account, path, pattern) {
             Found::Absent(why) => absent = absent.or(Some(why)),
             found => return found,
         }
@@ -81,9 +81,14 @@ fn fixed_user(host: &impl Host, user: &FileUser) -> Result<Account, String> {
     }
 }
 
-fn look(line: &Line<'_>, host: &impl Host, account: &Account, path: PathBuf) -> Found {
+fn look(
+    line: &Line<'_>,
+    host: &impl Host,
+    account: &Account,
+    path: PathBuf,
+    pattern: &str,
+) -> Found {
     let options = &line.options.files;
-    let shown = path.display().to_string();
     let own = OwnFile {
         file: UsersFile {
             path,
@@ -101,7 +106,8 @@ fn look(line: &Line<'_>, host: &impl Host, account: &Account, path: PathBuf) -> 
     };
     match own.file.look(&user) {
         Ok(Some(text)) => Found::File(own, text),
-        Ok(None) => Found::Absent(format!("{shown}: is not there")),
+        // Not the path: with ${USER} it names whatever was typed, which may have been a password.
+        Ok(None) => Found::Absent(format!("{pattern}: is not there")),
         Err(error) => Found::Unusable(error.to_string()),
     }
 }
