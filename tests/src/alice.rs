@@ -6,7 +6,7 @@ use crate::clients::{ClientRun, Login};
 use crate::oath;
 use crate::otpgate::Otpgate;
 use crate::sandbox::Sandbox;
-use crate::sshd::Sshd;
+use crate::server::Endpoint;
 use crate::users::User;
 
 /// A user with a password and a device, on a machine with the product installed.
@@ -65,19 +65,19 @@ impl<'a> Alice<'a> {
     }
 
     /// A login of hers with the right password.
-    pub fn login<'b>(&'b self, sshd: &'b Sshd, code: String) -> Login<'b> {
-        Login::new(self.sandbox, sshd, &self.user, code)
+    pub fn login<'b>(&'b self, server: &'b Endpoint, code: String) -> Login<'b> {
+        Login::new(self.sandbox, server, &self.user, code)
     }
 
     /// Runs `id -un` over ssh.
-    pub fn log_in(&self, sshd: &Sshd, code: String) -> ClientRun {
-        ssh(&self.login(sshd, code), Way::Askpass, &[], "id -un")
+    pub fn log_in(&self, server: &Endpoint, code: String) -> ClientRun {
+        ssh(&self.login(server, code), Way::Askpass, &[], "id -un")
     }
 
     /// The same from another address of the loopback network.
-    pub fn log_in_from(&self, address: &str, sshd: &Sshd, code: String) -> ClientRun {
+    pub fn log_in_from(&self, address: &str, server: &Endpoint, code: String) -> ClientRun {
         let bind = format!("-oBindAddress={address}");
-        ssh(&self.login(sshd, code), Way::Askpass, &[&bind], "id -un")
+        ssh(&self.login(server, code), Way::Askpass, &[&bind], "id -un")
     }
 
     /// The failures counted for her since the last success.

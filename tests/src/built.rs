@@ -3,12 +3,14 @@
 use std::env;
 use std::path::PathBuf;
 
-/// Cargo's target directory: the nearest one above this test program that cargo has tagged.
+/// Cargo's target directory: the nearest one above this test program that cargo has tagged, as it does
+/// with those that it makes itself, or that has a release build.
 pub fn target_directory() -> PathBuf {
     let program = env::current_exe().unwrap();
-    let tagged = program
-        .ancestors()
-        .find(|directory| directory.join("CACHEDIR.TAG").exists());
+    let tagged = program.ancestors().find(|directory| {
+        let has = |name| directory.join(name).exists();
+        has("CACHEDIR.TAG") || has("release")
+    });
     tagged
         .expect("the test program lies in a cargo target directory")
         .to_owned()

@@ -4,16 +4,20 @@
 
 pub mod dropbear;
 pub mod gate;
+pub mod git;
 pub mod lftp;
 pub mod openssh;
 pub mod putty;
 pub mod python;
+pub mod rsync;
+mod running;
 
 use crate::processes::{self, Finished};
 use crate::sandbox::Sandbox;
-use crate::sshd::Sshd;
+use crate::server::Endpoint;
 use crate::users::User;
 use gate::Gate;
+pub use running::Running;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +27,7 @@ pub struct Login<'a> {
     /// The sandbox of the test.
     pub sandbox: &'a Sandbox,
     /// The server.
-    pub sshd: &'a Sshd,
+    pub server: &'a Endpoint,
     /// The login name.
     pub user: String,
     /// The answer to `Password: `.
@@ -51,11 +55,16 @@ pub struct ClientRun {
 
 impl<'a> Login<'a> {
     /// A login with the user's right password.
-    pub fn new(sandbox: &'a Sandbox, sshd: &'a Sshd, user: &User, code: impl Into<String>) -> Self {
+    pub fn new(
+        sandbox: &'a Sandbox,
+        server: &'a Endpoint,
+        user: &User,
+        code: impl Into<String>,
+    ) -> Self {
         let (name, password) = (user.name.clone(), user.password.clone());
         Self {
             sandbox,
-            sshd,
+            server,
             user: name,
             password,
             code: code.into(),
@@ -82,9 +91,21 @@ impl<'a> Login<'a> {
 
     /// Runs `command` with a clean environment in which the helper scripts find the answers.
     fn run(&self, command: &mut Command) -> ClientRun {
+        let scratch = self.prepare(command);
+        let finished = processes::run(command, &scratch);
+        ClientRun::new(finished, prompts(&scratch))
+    }
+
+    /// Starts `command` in the same way.
+    fn start(&self, command: &mut Command) -> Running {
+        let scratch = self.prepare(command);
+        Running::start(command, scratch)
+    }
+
+    /// Sets the environment of `command`, and makes the directory in which it leaves its traces.
+    fn prepare(&self, command: &mut Command) -> PathBuf {
         let scratch = self.sandbox.scratch();
-        let prompts = scratch.join("prompts");
-        fs::write(&prompts, "").unwrap();
+        fs::write(scratch.join(PROMPTS), "").unwrap();
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -93,14 +114,12 @@ impl<'a> Login<'a> {
             .env("TERM", "xterm")
             .env("SSH_ASKPASS", helper("askpass.sh"))
             .env("SSH_ASKPASS_REQUIRE", "force")
-            .env("E2E_PROMPTS", &prompts)
+            .env("E2E_PROMPTS", scratch.join(PROMPTS))
             .env("E2E_PASSWORD", &self.password)
             .env("E2E_CODE", &self.code)
             .envs(self.gate.map(|gate| ("E2E_GATE", gate.directory())))
             .current_dir(&scratch);
-        let finished = processes::run(command, &scratch);
-        let prompts = fs::read_to_string(prompts).unwrap();
-        ClientRun::new(finished, prompts.lines().map(str::to_owned).collect())
+        scratch
     }
 }
 
@@ -131,6 +150,14 @@ fn on_a_terminal(command: &Command) -> Command {
         .arg(command.get_program())
         .args(command.get_args());
     expect
+}
+
+/// The file to which the helper scripts write the prompts that they see.
+const PROMPTS: &str = "prompts";
+
+fn prompts(scratch: &Path) -> Vec<String> {
+    let prompts = fs::read_to_string(scratch.join(PROMPTS)).unwrap();
+    prompts.lines().map(str::to_owned).collect()
 }
 
 /// A script in `tests/clients`.

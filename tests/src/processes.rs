@@ -97,6 +97,18 @@ pub fn kill_tree(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// Ends all descendants of this program.
+pub fn kill_descendants() {
+    let own = rustix::process::getpid();
+    came_true(|| {
+        let descendants = descendants(own);
+        for pid in &descendants {
+            let _ = kill_process(*pid, Signal::KILL);
+        }
+        descendants.is_empty()
+    });
+}
+
 /// Ends every other process that shares the mount namespace of the calling thread.
 ///
 /// The test program itself is spared: its main thread lives in the machine's namespace.
@@ -116,7 +128,7 @@ pub(crate) fn kill_everything_in_this_namespace() {
 }
 
 /// The living descendants of `root`.
-fn descendants(root: Pid) -> Vec<Pid> {
+pub fn descendants(root: Pid) -> Vec<Pid> {
     let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in all_processes() {
         if let Some(parent) = parent_of_living(pid) {

@@ -11,6 +11,7 @@ use crate::syslog::Syslog;
 use nix::sched::{CloneFlags, unshare};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, panic, thread};
 
@@ -21,6 +22,8 @@ const STAGE: &str = "/run/otpgate-e2e";
 pub struct Sandbox {
     syslog: Syslog,
     next: AtomicU32,
+    /// `/etc/pam.d/sshd` as it is on the machine: a test may change its stack more than once.
+    pub(crate) shipped: OnceLock<String>,
 }
 
 /// Runs `test` in a thread with a sandbox of its own.
@@ -69,6 +72,7 @@ impl Sandbox {
         Self {
             syslog: Syslog::start(),
             next: AtomicU32::new(0),
+            shipped: OnceLock::new(),
         }
     }
 

@@ -6,8 +6,10 @@
 use crate::clock::Clock;
 use crate::processes;
 use crate::sandbox::Sandbox;
+use crate::server::Endpoint;
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -18,12 +20,7 @@ const SSHD: &str = "/usr/sbin/sshd";
 pub struct Sshd {
     child: Child,
     directory: PathBuf,
-    /// Its port on 127.0.0.1.
-    pub port: u16,
-    /// `ssh-ed25519 AAAA...`
-    pub host_key: String,
-    /// `SHA256:...`
-    pub fingerprint: String,
+    endpoint: Endpoint,
 }
 
 impl Sshd {
@@ -31,7 +28,6 @@ impl Sshd {
     pub fn start(sandbox: &Sandbox, settings: &str, clock: Clock) -> Self {
         let directory = sandbox.scratch();
         let key = sandbox.key_pair();
-        let fingerprint = fingerprint(&key.private, &directory);
         // Another program may take the port between our asking for it and sshd's using it.
         for _ in 0..5 {
             let port = free_port();
@@ -39,13 +35,10 @@ impl Sshd {
             fs::write(&config, configuration(settings, port, &key.private)).unwrap();
             let mut child = spawn(&config, &directory, clock);
             if listens(&mut child, &directory) {
-                let host_key = key.public;
                 return Self {
                     child,
                     directory,
-                    port,
-                    host_key,
-                    fingerprint,
+                    endpoint: Endpoint::new(port, &key),
                 };
             }
         }
@@ -60,6 +53,14 @@ impl Sshd {
     /// The process id of the listener.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+}
+
+impl Deref for Sshd {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
     }
 }
 
@@ -137,16 +138,6 @@ fn free_port() -> u16 {
         .local_addr()
         .unwrap()
         .port()
-}
-
-fn fingerprint(key: &Path, scratch: &Path) -> String {
-    let shown = processes::run(Command::new("ssh-keygen").arg("-lf").arg(key), scratch);
-    shown
-        .stdout
-        .split_whitespace()
-        .nth(1)
-        .expect("a fingerprint")
-        .to_owned()
 }
 
 fn log(directory: &Path) -> String {

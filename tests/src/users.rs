@@ -22,7 +22,8 @@ pub struct User {
     pub password: String,
     /// Home directory, owned by the user, mode 0700.
     pub home: PathBuf,
-    uid: u32,
+    /// User id, and the group's too.
+    pub uid: u32,
 }
 
 /// A key pair of ssh-keygen's making.
@@ -31,6 +32,8 @@ pub struct KeyPair {
     pub private: PathBuf,
     /// The line for `authorized_keys`.
     pub public: String,
+    /// `SHA256:...`
+    pub fingerprint: String,
 }
 
 impl Sandbox {
@@ -63,19 +66,29 @@ impl Sandbox {
 
     /// A fresh ed25519 key pair without passphrase.
     pub fn key_pair(&self) -> KeyPair {
-        let scratch = self.scratch();
-        let private = scratch.join("key");
-        let mut keygen = Command::new("ssh-keygen");
-        keygen
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
-            .arg(&private);
-        let made = processes::run(&mut keygen, &scratch);
-        assert!(made.success(), "{made:?}");
-        let public = fs::read_to_string(private.with_extension("pub"))
-            .unwrap()
-            .trim()
-            .to_owned();
-        KeyPair { private, public }
+        KeyPair::make(&self.scratch())
+    }
+}
+
+impl KeyPair {
+    /// Makes a pair in this directory.
+    pub fn make(directory: &Path) -> Self {
+        let private = directory.join("key");
+        let keygen = |arguments: &[&str]| {
+            let mut keygen = Command::new("ssh-keygen");
+            let made = processes::run(keygen.args(arguments).arg(&private), directory);
+            assert!(made.success(), "{made:?}");
+            made.stdout
+        };
+        keygen(&["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]);
+        let public = fs::read_to_string(private.with_extension("pub")).unwrap();
+        let shown = keygen(&["-lf"]);
+        let fingerprint = shown.split_whitespace().nth(1).expect("a fingerprint");
+        Self {
+            private,
+            public: public.trim().to_owned(),
+            fingerprint: fingerprint.to_owned(),
+        }
     }
 }
 
@@ -94,6 +107,21 @@ impl User {
         fs::create_dir(&directory).unwrap();
         self.own(&directory, 0o700);
         self.write(".ssh/authorized_keys", format!("{}\n", key.public), 0o600);
+    }
+
+    /// `command` as a process of the user's, who has no other groups.
+    pub fn command(&self, command: &Command) -> Command {
+        let mut own = Command::new("setpriv");
+        let ids = ["--reuid", "--regid"].map(|option| format!("{option}={}", self.uid));
+        own.args(ids)
+            .args(["--clear-groups", "--"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", &self.home)
+            .current_dir(&self.home);
+        own
     }
 
     fn own(&self, path: &Path, mode: u32) {

@@ -10,7 +10,7 @@ pub fn dbclient(login: &Login, command: &str) -> ClientRun {
     dbclient.args([
         "-y",
         "-p",
-        &login.sshd.port.to_string(),
+        &login.server.port.to_string(),
         &login.destination(),
         command,
     ]);

@@ -14,7 +14,7 @@ pub fn lftp(login: &Login, commands: &str) -> ClientRun {
          {commands}",
         config.display(),
         login.user,
-        login.sshd.port,
+        login.server.port,
     );
     login.run(Command::new("setsid").args(["-w", "lftp", "--norc", "-c", &script]))
 }

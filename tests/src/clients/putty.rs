@@ -27,9 +27,9 @@ fn putty(program: &str, login: &Login) -> Command {
     let mut command = Command::new(program);
     command.args([
         "-P",
-        &login.sshd.port.to_string(),
+        &login.server.port.to_string(),
         "-hostkey",
-        &login.sshd.fingerprint,
+        &login.server.fingerprint,
     ]);
     command
 }

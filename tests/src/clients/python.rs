@@ -3,6 +3,7 @@
 use super::{ClientRun, Login, helper};
 use crate::built::target_directory;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -68,24 +69,55 @@ impl Python {
         self.script("asyncssh_client.py", login, job)
     }
 
+    /// Does what `attacks.py` calls by the first of these names, the others being its arguments. What
+    /// it found out is the value that it printed.
+    pub fn attack(&self, login: &Login, attack: &[&str]) -> Value {
+        self.value("attacks.py", login, attack)
+    }
+
+    /// The same with `sessions.py`.
+    pub fn session(&self, login: &Login, what: &[&str]) -> Value {
+        self.value("sessions.py", login, what)
+    }
+
+    /// Cuts a connection at this stage, see `attacks.py`.
+    pub fn cut(&self, login: &Login, stage: &str) {
+        let run = login.run(&mut self.command("attacks.py", login, ["cut", stage]));
+        assert!(run.success, "{stage}: {run:?}");
+    }
+
+    fn value(&self, script: &str, login: &Login, arguments: &[&str]) -> Value {
+        let run = login.run(&mut self.command(script, login, arguments));
+        assert!(run.success, "{arguments:?}: {run:?}");
+        serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {run:?}"))
+    }
+
     fn script(&self, name: &str, login: &Login, job: &Job) -> ClientRun {
-        let mut command = Command::new(&self.interpreter);
-        command
-            .args(["-B".as_ref(), helper(name).as_os_str()])
-            .args([
-                &login.sshd.port.to_string(),
-                &login.user,
-                &login.sshd.host_key,
-            ])
-            .args([
-                job.put.as_os_str(),
-                job.remote.as_ref(),
-                job.get.as_os_str(),
-            ]);
-        let mut run = login.run(&mut command);
+        let files = [
+            job.put.as_os_str(),
+            job.remote.as_ref(),
+            job.get.as_os_str(),
+        ];
+        let mut run = login.run(&mut self.command(name, login, files));
         run.rounds = rounds(&run.stdout);
         run.prompts = run.rounds.concat();
         run
+    }
+
+    /// `name PORT USER HOST_KEY ARGUMENTS`
+    fn command<S: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        login: &Login,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let server = login.server;
+        let mut command = Command::new(&self.interpreter);
+        command
+            .args(["-B".as_ref(), helper(name).as_os_str()])
+            .args([&server.port.to_string(), &login.user, &server.host_key])
+            .args(arguments);
+        command
     }
 }
 

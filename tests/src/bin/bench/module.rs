@@ -1,7 +1,6 @@
-//! `make bench`: what a login costs, beside pam_google_authenticator, in one run on one file system.
+//! What the module costs, beside pam_google_authenticator, on one file system.
 //!
-//! Each row is the median over logins on a warm PAM handle, repeated in turn so that a noisy machine is
-//! noisy for both; ratios are what to look at. Syslog is drained by the sandbox.
+//! Each row is the median over logins on a warm PAM handle. Syslog is drained by the sandbox.
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -11,7 +10,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 use tests::built;
-use tests::sandbox;
+
+use crate::figures::median;
 
 /// Logins per round.
 const LOGINS: usize = 300;
@@ -20,11 +20,7 @@ const ROUNDS: usize = 5;
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const CONFDIR: &str = "pam.d";
 
-fn main() {
-    sandbox::run(|_| bench());
-}
-
-fn bench() {
+pub fn bench() {
     let directory = tempfile::tempdir_in(built::target_directory()).unwrap();
     let place = Place::prepare(directory.path());
     let mut rows: Vec<(&str, Vec<f64>)> = Vec::new();
@@ -95,11 +91,6 @@ fn print(rows: &[(&str, Vec<f64>)]) {
             "floor: 4 KiB overwritten and fdatasync"
         )
     );
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 enum Answers<'a> {

@@ -1,0 +1,30 @@
+//! Figures of two sides that take turns, and how they are told.
+
+use std::env;
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A number from the environment, to make a run shorter or longer.
+///
+/// # Panics
+/// When it is no number.
+pub fn setting(variable: &str, usual: u64) -> u64 {
+    env::var(variable).map_or(usual, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} is no number"))
+    })
+}
+
+/// `| what | goal | measured |`: ours in parts of theirs.
+pub fn print_ratio_head() {
+    println!("\n| otpgate-sshd / sshd | goal | measured |\n| --- | --- | --- |");
+}
+
+/// A line of that table.
+pub fn print_ratio(what: &str, goal: &str, ours: f64, theirs: f64) {
+    println!("| {what} | {goal} | {:.2} |", ours / theirs);
+}
