@@ -1,7 +1,7 @@
 //! `otpgate-sshd.toml`, with sshd_config's names in snake_case.
 //!
 //! Anything that is not understood is an error that names the line, the key and the nearest right one.
-//! How the file is written stands in [`file`], what a single value may be in [`values`].
+//! How the file is written stands in `file`, what a single value may be in `values`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

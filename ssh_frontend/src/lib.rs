@@ -5,7 +5,7 @@
 //! | --- | --- | --- | --- |
 //! | listener | root | accepts connections, parses nothing | [`cli`], [`config`], [`host_keys`], [`listener`] |
 //! | monitor, one per connection | root | PAM, the limits, starting programs | [`monitor`] |
-//! | network process, one per connection | nobody's, in an empty chroot | all of SSH | [`network`] |
+//! | network process, one per connection | its own, in an empty chroot | all of SSH | [`network`] |
 //! | as-user process, short-lived | the user's | keys in homes, programs, signals | [`as_user`] |
 //!
 //! What they say to each other: [`protocol`], [`ipc`]. Without root they are all the one user.

@@ -1,7 +1,7 @@
 //! The network process: everything that strangers send is read here, and here only, with nothing to lose.
 //!
-//! It holds the host keys, because it signs the key exchange; it decides nothing. See [`confine`] for what
-//! it gives up before it reads, [`link`] for how it asks the monitor, [`flow`] for how memory stays bounded.
+//! It holds the host keys, because it signs the key exchange; it decides nothing. See `confine` for what
+//! it gives up before it reads, `link` for how it asks the monitor, `flow` for how memory stays bounded.
 
 mod algorithms;
 mod channels;

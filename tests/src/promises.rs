@@ -1,4 +1,4 @@
-//! Three promises that hold for every client and for both servers, see [`for_every_client!`].
+//! Three promises that hold for every client and for both servers, see `for_every_client!`.
 
 use crate::clients::openssh::{self, Way};
 use crate::clients::python::{self, Python};

@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
             }
             // As a PAM module may: it hangs, and nobody waits for it.
             ["helper"] => {
+                #[expect(clippy::zombie_processes, reason = "this is what is tested")]
                 let helper = Command::new("sleep").arg("600").spawn().unwrap();
                 helper.id().to_string()
             }
