@@ -10,11 +10,13 @@
 //! | [`login`], [`methods`], [`person`], [`glob`], [`keys`] | who gets in, by which way |
 //! | [`dialogue`], [`texts`] | PAM's questions |
 //! | [`session`], [`pam_session`], [`plan`], [`environment`], [`program`], [`pty`] | what runs afterwards |
+//! | [`connects`] | forwarded connections that are not made yet |
 //! | [`helpers`] | what is done with the user's identity |
 //! | [`place`] | where the client is, and the log lines about it |
 //! | [`connection`] | the processes around it |
 
 pub mod connection;
+pub mod connects;
 pub mod dialogue;
 pub mod environment;
 pub mod glob;

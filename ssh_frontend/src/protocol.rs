@@ -31,6 +31,9 @@ pub const MOST_VARIABLES: usize = 64;
 /// Longest name or value of such a variable, in bytes.
 pub const LONGEST_VARIABLE: usize = 4096;
 
+/// Most connections for `direct-tcpip` channels at once, asked for or standing.
+pub const MOST_FORWARDS: u32 = 100;
+
 /// Longest that names and values of all of them may be together, in bytes.
 pub const LONGEST_ENVIRONMENT: usize = 32 * 1024;
 
@@ -161,9 +164,11 @@ pub enum Request {
         /// Its name without SIG (RFC 4254, section 6.9).
         signal: String,
     },
-    /// Connect to a host for a `direct-tcpip` channel. Answered by `Connected` with a descriptor, or
-    /// `NotConnected`.
+    /// Connect to a host for a `direct-tcpip` channel. Not answered: `Connected` or `NotConnected` comes
+    /// at some time, and until then no other for the same channel.
     Connect {
+        /// The number of the channel.
+        channel: u32,
         /// Host name or address.
         host: String,
         /// Port.
@@ -234,10 +239,19 @@ pub enum Reply {
         /// Why, for the client's eyes.
         reason: String,
     },
-    /// The connection stands; its descriptor comes along.
-    Connected,
-    /// It does not.
-    NotConnected(ConnectFailure),
+    /// The connection stands; its descriptor comes along. Not an answer, as a host may take its time: it
+    /// comes at any time after `Connect`.
+    Connected {
+        /// For which channel.
+        channel: u32,
+    },
+    /// It does not. No answer either.
+    NotConnected {
+        /// For which channel.
+        channel: u32,
+        /// Why.
+        failure: ConnectFailure,
+    },
     /// A session's program ended. Not an answer: it comes at any time after `Started`.
     Exited {
         /// Which session.

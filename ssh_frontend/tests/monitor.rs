@@ -14,6 +14,8 @@ mod desk;
 
 #[path = "monitor/attacks.rs"]
 mod attacks;
+#[path = "monitor/connects.rs"]
+mod connects;
 #[path = "monitor/logins.rs"]
 mod logins;
 #[path = "monitor/processes.rs"]

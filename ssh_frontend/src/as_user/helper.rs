@@ -4,7 +4,7 @@
 //! monitor waits for nobody for ever.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -83,6 +83,15 @@ impl Helper {
         heard
     }
 
+    /// As [`Helper::outcome`], but none while there is no answer: the process goes on. The socket becomes
+    /// readable when there is one.
+    pub fn outcome_if_any(&mut self) -> Option<Result<(Outcome, Vec<OwnedFd>), String>> {
+        match poll_until(&self.socket, Instant::now()) {
+            Ok(false) => None,
+            Ok(true) | Err(_) => Some(self.outcome(Duration::ZERO)),
+        }
+    }
+
     /// The user's program, after `Ready`. Its id is also that of its session and process group.
     #[must_use]
     pub fn into_child(self) -> Child {
@@ -111,9 +120,15 @@ impl Helper {
         Ok((outcome, descriptors))
     }
 
-    /// Kills it, if it is not gone by itself, and collects its status.
-    fn end(&mut self) {
+    /// Kills it without waiting, for somebody who has several to [`Helper::end`]. Does nothing to one that
+    /// is gone.
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
+    }
+
+    /// Kills it, if it is not gone by itself, and collects its status.
+    pub fn end(&mut self) {
+        self.kill();
         let gone = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())
             .and_then(|process| poll_until(&process, Instant::now() + LAST_MOMENTS));
         // Before Linux 5.3 there are no such descriptors: then it is waited for, come what may.
@@ -123,11 +138,15 @@ impl Helper {
     }
 }
 
+/// Where the answer comes.
+impl AsFd for Helper {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 /// Whether the descriptor has something to say before the deadline.
-fn poll_until(
-    descriptor: &impl std::os::fd::AsFd,
-    deadline: Instant,
-) -> Result<bool, rustix::io::Errno> {
+fn poll_until(descriptor: &impl AsFd, deadline: Instant) -> Result<bool, rustix::io::Errno> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).map_err(|_| rustix::io::Errno::INVAL)?;
@@ -144,7 +163,6 @@ mod tests {
     use super::*;
     use crate::as_user::Account;
     use crate::protocol::ConnectFailure;
-    use std::os::fd::AsFd;
     use std::process::{Command, Stdio};
 
     fn task(job: Job) -> Task {
@@ -206,6 +224,20 @@ mod tests {
         let (outcome, descriptors) = helper.outcome(PATIENCE).unwrap();
         assert!(matches!(outcome, Outcome::Ready));
         assert!(descriptors.is_empty());
+        assert!(is_gone(helper));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_there_yet_is_not_waited_for() {
+        let (mut helper, process) = helper(signal());
+        let began = Instant::now();
+        assert!(helper.outcome_if_any().is_none());
+        assert!(began.elapsed() < Duration::from_secs(1));
+        process.send(&Outcome::Ready, &[]).unwrap();
+        assert!(matches!(
+            helper.outcome_if_any(),
+            Some(Ok((Outcome::Ready, _)))
+        ));
         assert!(is_gone(helper));
     }
 

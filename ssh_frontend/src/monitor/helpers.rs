@@ -3,8 +3,8 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::Child;
 
-use crate::as_user::helper::{self, CONNECT_PATIENCE, PATIENCE};
-use crate::as_user::{Job, Outcome, Task};
+use crate::as_user::helper::{self, Helper, PATIENCE};
+use crate::as_user::{Outcome, Task};
 
 /// Does tasks as a user.
 pub trait Helpers {
@@ -15,7 +15,13 @@ pub trait Helpers {
     /// Why there is no answer, for the log.
     fn ask(&self, task: &Task) -> Result<(Outcome, Option<OwnedFd>), String>;
 
-    /// [`Job::Run`]: a program on copies of these descriptors, which leads a process group of its own.
+    /// [`Job::Connect`](crate::as_user::Job::Connect), which takes its time: whom to ask later.
+    ///
+    /// # Errors
+    /// Why there is nobody, for the log.
+    fn connect(&self, task: &Task) -> Result<Helper, String>;
+
+    /// [`crate::as_user::Job::Run`]: a program on copies of these descriptors, which leads a process group of its own.
     ///
     /// # Errors
     /// Why it does not run, for the log.
@@ -29,12 +35,12 @@ pub struct Processes;
 impl Helpers for Processes {
     fn ask(&self, task: &Task) -> Result<(Outcome, Option<OwnedFd>), String> {
         let mut process = helper::start(task, &[]).map_err(|error| error.to_string())?;
-        let patience = match task.job {
-            Job::Connect { .. } => CONNECT_PATIENCE,
-            _ => PATIENCE,
-        };
-        let (outcome, descriptors) = process.outcome(patience)?;
+        let (outcome, descriptors) = process.outcome(PATIENCE)?;
         Ok((outcome, descriptors.into_iter().next()))
+    }
+
+    fn connect(&self, task: &Task) -> Result<Helper, String> {
+        helper::start(task, &[]).map_err(|error| error.to_string())
     }
 
     fn run(&self, task: &Task, descriptors: &[BorrowedFd<'_>]) -> Result<Child, String> {

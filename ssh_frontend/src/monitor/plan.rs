@@ -20,6 +20,25 @@ pub struct Plan {
     pub forced: bool,
 }
 
+/// Shells that know `exec`.
+const POSIX_SHELLS: [&str; 7] = ["ash", "bash", "dash", "ksh", "mksh", "sh", "zsh"];
+
+impl Plan {
+    /// The command line for this shell. One that is known is told to become the sftp-server instead of
+    /// waiting for it, which is a process less in every SFTP session; any other may compare the line with what
+    /// it allows, and gets it as it is.
+    #[must_use]
+    pub fn command_for(&self, shell: &Path) -> Option<Vec<u8>> {
+        let mut command = self.command.clone()?;
+        let name = shell.file_name().and_then(|name| name.to_str());
+        let is_known = name.is_some_and(|name| POSIX_SHELLS.contains(&name));
+        if self.kind == SessionKind::Sftp && !self.forced && is_known {
+            command.splice(0..0, *b"exec ");
+        }
+        Some(command)
+    }
+}
+
 /// What to run, or why not, for the client's eyes.
 ///
 /// # Errors
@@ -112,6 +131,20 @@ mod tests {
 
     fn planned(limits: &KeyLimits, program: &Program) -> Result<Plan, &'static str> {
         plan(&place().config, limits, program, false)
+    }
+
+    #[test]
+    fn only_shells_that_are_known_become_the_sftp_server() {
+        let plan = |forced| Plan {
+            kind: SessionKind::Sftp,
+            command: Some(b"/usr/lib/sftp-server".to_vec()),
+            original_command: None,
+            forced,
+        };
+        let line = |forced, shell| plan(forced).command_for(Path::new(shell)).unwrap();
+        assert_eq!(line(false, "/bin/bash"), b"exec /usr/lib/sftp-server");
+        assert_eq!(line(false, "/usr/bin/rssh"), b"/usr/lib/sftp-server");
+        assert_eq!(line(true, "/bin/bash"), b"/usr/lib/sftp-server");
     }
 
     #[test]

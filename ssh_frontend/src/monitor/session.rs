@@ -3,9 +3,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
+use super::connects::{Connects, End};
 use super::environment::{self, Ingredients};
 use super::helpers::Helpers;
 use super::login::LoggedIn;
@@ -26,6 +28,7 @@ pub struct Session<'a> {
     account: Account,
     limits: KeyLimits,
     programs: Vec<Running>,
+    connects: Connects,
     /// What the session modules said, until somebody has seen it.
     message: String,
     // Closed last.
@@ -72,6 +75,7 @@ impl<'a> Session<'a> {
             account,
             limits: key.map(|key| key.limits).unwrap_or_default(),
             programs: Vec::new(),
+            connects: Connects::default(),
             message,
             pam,
         })
@@ -96,7 +100,8 @@ impl<'a> Session<'a> {
 
     fn step(&mut self) -> Result<(), Lost> {
         let is_asked = self.wait()?;
-        self.collect()?;
+        self.collect_programs()?;
+        self.collect_connects()?;
         if !is_asked {
             return Ok(());
         }
@@ -111,7 +116,11 @@ impl<'a> Session<'a> {
                 self.signal(session, signal);
                 Ok(())
             }
-            Request::Connect { host, port } => self.connect(host, port),
+            Request::Connect {
+                channel,
+                host,
+                port,
+            } => self.connect(channel, host, port),
             // The table lets none of these through.
             Request::Begin { .. }
             | Request::Answer { .. }
@@ -120,22 +129,30 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Until a program ends or the network process wants something: whether it does.
+    /// Until a program ends, a connection stands or does not, or the network process wants something:
+    /// whether it does.
     fn wait(&self) -> Result<bool, Lost> {
         let programs = self.programs.iter().map(|program| program.ended.as_fd());
         let mut watched: Vec<PollFd<'_>> = std::iter::once(self.wire.as_fd())
             .chain(programs)
+            .chain(self.connects.watched())
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        rustix::io::retry_on_intr(|| poll(&mut watched, None))
-            .map_err(|error| Lost::Broken(error.into()))?;
+        let patience = self.connects.patience();
+        let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
+        match poll(&mut watched, patience.as_ref()) {
+            Ok(_) => {}
+            // The patience is another one by now.
+            Err(Errno::INTR) => return Ok(false),
+            Err(error) => return Err(Lost::Broken(error.into())),
+        }
         Ok(watched
             .first()
             .is_some_and(|wire| !wire.revents().is_empty()))
     }
 
     /// Tells of the programs that have ended.
-    fn collect(&mut self) -> Result<(), Lost> {
+    fn collect_programs(&mut self) -> Result<(), Lost> {
         let mut ended = Vec::new();
         self.programs.retain_mut(|program| match program.exit() {
             Some(exit) => {
@@ -207,7 +224,7 @@ impl<'a> Session<'a> {
         };
         let task = self.task(Job::Run {
             environment: environment::build(self.place, &self.account, &ingredients),
-            command: plan.command.clone(),
+            command: plan.command_for(&self.account.shell),
             terminal,
         });
         let theirs: Vec<_> = ends.theirs.iter().map(AsFd::as_fd).collect();
@@ -257,13 +274,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn connect(&mut self, host: String, port: u16) -> Result<(), Lost> {
+    /// Begins to connect. How that went is told when it is known, and not waited for.
+    fn connect(&mut self, channel: u32, host: String, port: u16) -> Result<(), Lost> {
         let permitted = &self.place.config.permit_open;
         let user = Some(self.account.name.as_str());
         if !may_connect(permitted, &self.limits, &host, port) {
             self.place.refused(user, "connect_not_permitted");
-            let reply = Reply::NotConnected(ConnectFailure::Prohibited);
-            return self.wire.reply(&reply, &[]);
+            return self.tell(channel, End::NotConnected(ConnectFailure::Prohibited));
+        }
+        // An honest network process refuses this itself.
+        if self.connects.is_full() {
+            return self.tell(channel, End::NotConnected(ConnectFailure::Failed));
         }
         let number = port.to_string();
         let details = [
@@ -274,18 +295,38 @@ impl<'a> Session<'a> {
         let line = self.place.line("session", user, &details);
         self.place.log.info(&line);
         let task = self.task(Job::Connect { host, port });
-        match self.helpers.ask(&task) {
-            Ok((Outcome::Connected, Some(connection))) => {
-                self.wire.reply(&Reply::Connected, &[connection.as_fd()])
+        match self.helpers.connect(&task) {
+            Ok(helper) => {
+                self.connects.add(channel, helper);
+                Ok(())
             }
-            Ok((Outcome::NotConnected(failure), _)) => {
-                self.wire.reply(&Reply::NotConnected(failure), &[])
-            }
-            _ => {
-                let reply = Reply::NotConnected(ConnectFailure::Failed);
-                self.wire.reply(&reply, &[])
-            }
+            Err(reason) => self.tell(channel, End::Lost(reason)),
         }
+    }
+
+    /// Tells of the connections that stand, or will not.
+    fn collect_connects(&mut self) -> Result<(), Lost> {
+        for (channel, end) in self.connects.collect() {
+            self.tell(channel, end)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, channel: u32, end: End) -> Result<(), Lost> {
+        let failure = match end {
+            End::Connected(connection) => {
+                let reply = Reply::Connected { channel };
+                return self.wire.reply(&reply, &[connection.as_fd()]);
+            }
+            End::NotConnected(failure) => failure,
+            End::Lost(reason) => {
+                self.place
+                    .failed(Some(&self.account.name), "connect", &reason);
+                ConnectFailure::Failed
+            }
+        };
+        self.wire
+            .reply(&Reply::NotConnected { channel, failure }, &[])
     }
 
     fn task(&self, job: Job) -> Task {

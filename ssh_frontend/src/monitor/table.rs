@@ -115,6 +115,8 @@ pub struct Gate {
     state: State,
     counts: [u32; TABLE.len()],
     before_login: u32,
+    /// The channels whose connections nothing was said of yet.
+    connecting: Vec<u32>,
 }
 
 impl Default for Gate {
@@ -123,6 +125,7 @@ impl Default for Gate {
             state: State::Idle,
             counts: [0; TABLE.len()],
             before_login: 0,
+            connecting: Vec::new(),
         }
     }
 }
@@ -161,6 +164,12 @@ impl Gate {
         if names_nobody(request) {
             return Err(violation(rule.name, "no_user_name"));
         }
+        if let Request::Connect { channel, .. } = request {
+            if self.connecting.contains(channel) {
+                return Err(violation(rule.name, "connecting_already"));
+            }
+            self.connecting.push(*channel);
+        }
         self.received(kind)
     }
 
@@ -185,6 +194,9 @@ impl Gate {
 
     /// Takes note of what the network process is told: that decides what it may ask next.
     pub fn sent(&mut self, reply: &Reply) {
+        if let Reply::Connected { channel } | Reply::NotConnected { channel, .. } = reply {
+            self.connecting.retain(|connecting| connecting != channel);
+        }
         self.state = match reply {
             Reply::Accepted => State::LoggedIn,
             _ if self.state == State::LoggedIn => State::LoggedIn,

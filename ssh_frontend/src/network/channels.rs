@@ -9,10 +9,8 @@ use rustix::termios::Winsize;
 use tokio::task::AbortHandle;
 
 use super::input::{Descriptor, Input, Overrun};
+pub use crate::protocol::MOST_FORWARDS;
 use crate::protocol::{LONGEST_ENVIRONMENT, LONGEST_VARIABLE, MOST_VARIABLES, Size, Terminal};
-
-/// Most forwarded connections at once.
-pub const MOST_FORWARDS: u32 = 100;
 
 /// A session that is not started yet, and what it is to be started with.
 #[derive(Debug)]

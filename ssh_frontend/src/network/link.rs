@@ -1,10 +1,11 @@
-//! The link to the monitor: questions one at a time, answers to whoever asked, news to whom they concern.
+//! The link to the monitor: questions one at a time, answers to whoever asked, news to the channels they
+//! concern.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 
 use super::input::{Descriptor, watch};
 use crate::ipc::{IpcError, MOST_DESCRIPTORS, Socket};
-use crate::protocol::{Exit, Reply, Request};
+use crate::protocol::{ConnectFailure, Exit, Reply, Request};
 
 /// Within the login PAM may wait for people and their phones; how long in all is the listener's business.
 const PATIENCE_BEFORE_LOGIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,6 +36,12 @@ pub struct Over;
 /// A reply, with the descriptors beside it.
 pub type Answer = (Reply, Vec<OwnedFd>);
 
+/// A connection for a `direct-tcpip` channel, or why there is none.
+pub type Connected = Result<OwnedFd, ConnectFailure>;
+
+/// Who waits for news, by the number of their channel.
+type Waiting<T> = Mutex<HashMap<u32, oneshot::Sender<T>>>;
+
 /// The link. Clones are the same link.
 #[derive(Debug, Clone)]
 pub struct Link(Arc<Shared>);
@@ -48,7 +55,8 @@ struct Shared {
     turn: tokio::sync::Mutex<mpsc::Receiver<Answer>>,
     asked: AtomicBool,
     logged_in: AtomicBool,
-    exits: Mutex<HashMap<u32, oneshot::Sender<Exit>>>,
+    exits: Waiting<Exit>,
+    connections: Waiting<Connected>,
     end: watch::Sender<Option<End>>,
 }
 
@@ -67,6 +75,7 @@ impl Link {
             asked: AtomicBool::new(false),
             logged_in: AtomicBool::new(false),
             exits: Mutex::default(),
+            connections: Mutex::default(),
             end,
         }));
         tokio::spawn(listen(link.clone(), answers));
@@ -114,14 +123,28 @@ impl Link {
 
     /// How a session's program will have ended. To be called before it is started.
     pub fn exit_of(&self, session: u32) -> oneshot::Receiver<Exit> {
-        let (sender, receiver) = oneshot::channel();
-        self.exits().insert(session, sender);
-        receiver
+        news_for(session, &self.0.exits)
     }
 
     /// Nobody wants to know that any more.
     pub fn forget(&self, session: u32) {
-        self.exits().remove(&session);
+        lock(&self.0.exits).remove(&session);
+    }
+
+    /// Asks for a channel's connection, of which there is news at some time. Others may ask meanwhile.
+    ///
+    /// # Errors
+    /// [`Over`] when there will be none.
+    pub async fn connect(&self, channel: u32, host: String, port: u16) -> Result<Connected, Over> {
+        // Before it is asked for, for the news may come at once.
+        let news = news_for(channel, &self.0.connections);
+        let request = Request::Connect {
+            channel,
+            host,
+            port,
+        };
+        self.tell(&request).await?;
+        news.await.map_err(|_| Over)
     }
 
     /// Ends the connection. The first reason stays.
@@ -143,10 +166,23 @@ impl Link {
             }
         }
     }
+}
 
-    fn exits(&self) -> std::sync::MutexGuard<'_, HashMap<u32, oneshot::Sender<Exit>>> {
-        self.0.exits.lock().unwrap_or_else(PoisonError::into_inner)
+fn news_for<T>(channel: u32, waiting: &Waiting<T>) -> oneshot::Receiver<T> {
+    let (sender, receiver) = oneshot::channel();
+    lock(waiting).insert(channel, sender);
+    receiver
+}
+
+fn bring<T>(news: T, channel: u32, waiting: &Waiting<T>) {
+    if let Some(waiting) = lock(waiting).remove(&channel) {
+        // Who closed their channel meanwhile does not listen.
+        let _ = waiting.send(news);
     }
+}
+
+fn lock<T>(waiting: &Waiting<T>) -> MutexGuard<'_, HashMap<u32, oneshot::Sender<T>>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes whatever the monitor says, until it says no more.
@@ -155,11 +191,15 @@ async fn listen(link: Link, answers: mpsc::Sender<Answer>) {
         match link.receive().await {
             Err(_) | Ok(None) => break End::Gone,
             Ok(Some((Reply::Disconnect { reason }, _))) => break End::Say(reason),
-            Ok(Some((Reply::Exited { session, exit }, _))) => {
-                if let Some(waiting) = link.exits().remove(&session) {
-                    // Who closed their channel meanwhile does not listen.
-                    let _ = waiting.send(exit);
-                }
+            Ok(Some((Reply::Exited { session, exit }, _))) => bring(exit, session, &link.0.exits),
+            Ok(Some((Reply::Connected { channel }, descriptors))) => {
+                let Some(connection) = descriptors.into_iter().next() else {
+                    break End::Gone;
+                };
+                bring(Ok(connection), channel, &link.0.connections);
+            }
+            Ok(Some((Reply::NotConnected { channel, failure }, _))) => {
+                bring(Err(failure), channel, &link.0.connections);
             }
             Ok(Some(answer)) => {
                 let asked = link.0.asked.swap(false, Ordering::Relaxed);
@@ -195,6 +235,11 @@ mod tests {
         Request::Begin { user }
     }
 
+    fn not_connected(channel: u32) -> Reply {
+        let failure = ConnectFailure::Failed;
+        Reply::NotConnected { channel, failure }
+    }
+
     #[tokio::test]
     async fn an_answer_goes_to_whoever_asked() {
         let (link, _ended, monitor) = pair();
@@ -219,6 +264,72 @@ mod tests {
         };
         monitor.send(&news, &[]).unwrap();
         assert_eq!(exit.await.unwrap(), Exit::Status(3));
+    }
+
+    #[tokio::test]
+    async fn news_of_connections_reach_their_channels_and_hold_up_no_question() {
+        let (link, _ended, monitor) = pair();
+        let asked: Vec<_> = [5, 6, 7]
+            .map(|channel| {
+                let link = link.clone();
+                tokio::spawn(async move { link.connect(channel, "inner".to_owned(), 22).await })
+            })
+            .into_iter()
+            .collect();
+        let monitor = tokio::task::spawn_blocking(move || {
+            for _ in 5..8 {
+                let (request, _) = monitor.receive::<Request>(0).unwrap().unwrap();
+                assert!(matches!(request, Request::Connect { .. }));
+            }
+            monitor
+        });
+        let monitor = monitor.await.unwrap();
+        // Any question would do.
+        let question = tokio::spawn({
+            let link = link.clone();
+            async move { link.ask(&begin()).await }
+        });
+        let connected = Reply::Connected { channel: 7 };
+        monitor.send(&connected, &[monitor.as_fd()]).unwrap();
+        monitor.send(&not_connected(5), &[]).unwrap();
+        let monitor = tokio::task::spawn_blocking(move || {
+            monitor.receive::<Request>(0).unwrap().unwrap();
+            monitor.send(&Reply::KeyAcceptable(true), &[]).unwrap();
+            monitor
+        });
+        assert!(matches!(
+            question.await.unwrap(),
+            Ok((Reply::KeyAcceptable(true), _))
+        ));
+        let _monitor = monitor.await.unwrap();
+        let [five, six, seven]: [_; 3] = asked.try_into().unwrap();
+        assert!(matches!(five.await.unwrap(), Ok(Err(_))));
+        assert!(matches!(seven.await.unwrap(), Ok(Ok(_))));
+        assert!(!six.is_finished());
+    }
+
+    #[tokio::test]
+    async fn news_of_a_connection_for_nobody_are_no_answer() {
+        let (link, ended, monitor) = pair();
+        monitor.send(&not_connected(1), &[]).unwrap();
+        let monitor = tokio::task::spawn_blocking(move || {
+            monitor.receive::<Request>(0).unwrap().unwrap();
+            monitor.send(&Reply::KeyAcceptable(true), &[]).unwrap();
+            monitor
+        });
+        let (reply, _) = link.ask(&begin()).await.unwrap();
+        assert!(matches!(reply, Reply::KeyAcceptable(true)));
+        assert!(ended.borrow().is_none());
+        drop(monitor.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_its_descriptor_ends_the_connection() {
+        let (_link, mut ended, monitor) = pair();
+        let connected = Reply::Connected { channel: 1 };
+        monitor.send(&connected, &[]).unwrap();
+        let end = ended.wait_for(Option::is_some).await.unwrap().clone();
+        assert_eq!(end, Some(End::Gone));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ fn sessions_requests() -> [Request; 4] {
         command(1, "touch /tmp/never"),
         run(1, Program::Shell, None),
         signal(1),
-        connect("inner"),
+        connect(1, "inner"),
     ]
 }
 

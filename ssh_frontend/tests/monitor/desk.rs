@@ -10,19 +10,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use ssh_frontend::as_user::{Job, KeyLimits, KeyVerdict, Outcome, Task};
+use ssh_frontend::as_user::{Helper, Job, KeyLimits, KeyVerdict, Outcome, Task};
 use ssh_frontend::config::{Config, HostPort, Method};
 use ssh_frontend::ipc::Socket;
 use ssh_frontend::log::Destination;
 use ssh_frontend::monitor::helpers::Helpers;
 use ssh_frontend::monitor::place::Place;
 use ssh_frontend::monitor::serve;
-use ssh_frontend::protocol::{Program, Question, Reply, Request, Secret, Terminal};
+use ssh_frontend::protocol::{ConnectFailure, Program, Question, Reply, Request, Secret, Terminal};
 
 /// The password that the stack of [`Desk::open`] wants.
 pub const RIGHT: &str = "right";
 /// The one key that everybody has.
 pub const GOOD_KEY: &[u8] = b"good key";
+/// The port where connections stand at once.
+const PROMPT: u16 = 22;
 /// No reply takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -30,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Default)]
 pub struct NoteTaker {
     notes: Arc<Mutex<Vec<String>>>,
+    /// The ends of those that have not connected yet, and their processes.
+    connecting: Arc<Mutex<Vec<(Socket, u32)>>>,
     limits: KeyLimits,
 }
 
@@ -47,16 +51,25 @@ impl Helpers for NoteTaker {
                 Ok((Outcome::Key(found), None))
             }
             Job::FindKey { .. } => Ok((Outcome::Key(KeyVerdict::NotFound), None)),
-            Job::Connect { .. } => {
-                self.note(&task.job);
-                let connection = std::fs::File::open("/dev/null").unwrap();
-                Ok((Outcome::Connected, Some(connection.into())))
-            }
             job => {
                 self.note(job);
                 Ok((Outcome::Ready, None))
             }
         }
+    }
+
+    fn connect(&self, task: &Task) -> Result<Helper, String> {
+        self.note(&task.job);
+        let (ours, theirs) = Socket::pair().unwrap();
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = child.id();
+        if matches!(task.job, Job::Connect { port: PROMPT, .. }) {
+            let connection = std::fs::File::open("/dev/null").unwrap();
+            let outcome = Outcome::Connected;
+            theirs.send(&outcome, &[connection.as_fd()]).unwrap();
+        }
+        self.connecting.lock().unwrap().push((theirs, id));
+        Ok(Helper::give(child, ours, task, &[]).unwrap())
     }
 
     fn run(&self, task: &Task, descriptors: &[BorrowedFd<'_>]) -> Result<Child, String> {
@@ -225,6 +238,21 @@ impl Desk {
         self.helpers.notes.lock().unwrap().clone()
     }
 
+    /// What a process that connects says, counted from the first; with a descriptor if it is connected.
+    pub fn answer_connect(&self, number: usize, connection: Option<BorrowedFd<'_>>) {
+        let failed = Outcome::NotConnected(ConnectFailure::Failed);
+        let outcome = connection.map_or(failed, |_| Outcome::Connected);
+        let beside: Vec<_> = connection.into_iter().collect();
+        let connecting = self.helpers.connecting.lock().unwrap();
+        connecting[number].0.send(&outcome, &beside).unwrap();
+    }
+
+    /// The processes that were started to connect.
+    pub fn connecting(&self) -> Vec<u32> {
+        let connecting = self.helpers.connecting.lock().unwrap();
+        connecting.iter().map(|(_, id)| *id).collect()
+    }
+
     /// What the PAM module heard.
     pub fn heard(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("heard")).unwrap_or_default()
@@ -299,10 +327,21 @@ pub fn signal(session: u32) -> Request {
     }
 }
 
-pub fn connect(host: &str) -> Request {
+/// To a port where the connection stands at once.
+pub fn connect(channel: u32, host: &str) -> Request {
     Request::Connect {
+        channel,
         host: host.into(),
-        port: 22,
+        port: PROMPT,
+    }
+}
+
+/// To a host that answers when [`Desk::answer_connect`] says so.
+pub fn connect_slowly(channel: u32) -> Request {
+    Request::Connect {
+        channel,
+        host: "inner".into(),
+        port: PROMPT + 1,
     }
 }
 

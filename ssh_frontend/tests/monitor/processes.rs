@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::{Pid, Signal, kill_process};
-use ssh_frontend::config::Config;
+use ssh_frontend::config::{Config, HostPort};
 use ssh_frontend::ipc::Socket;
 use ssh_frontend::log::Destination;
 use ssh_frontend::protocol::{HostKey, MonitorSetup, Progress};
@@ -146,6 +146,19 @@ impl Monitor {
         Pid::from_raw(found).unwrap()
     }
 
+    /// The processes that it has besides, by their names.
+    fn children(&self, shown: &str) -> Vec<u32> {
+        let id = self.child.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        let children = std::fs::read_to_string(children).unwrap();
+        let ids = children.split_whitespace().map(|id| id.parse().unwrap());
+        ids.filter(|id: &u32| {
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).starts_with(shown)
+        })
+        .collect()
+    }
+
     /// Its log lines, when it and all its children are gone; and whether it was content.
     fn end(mut self) -> (String, bool) {
         let mut log = String::new();
@@ -212,6 +225,69 @@ fn openssh_gets_a_terminal_that_is_the_users() {
         "{said} {error} {log}"
     );
     assert_eq!(code, Some(255), "OpenSSH's word for a signal");
+}
+
+/// A port that swallows what asks for a connection: its backlog is full.
+fn silent_port() -> (TcpListener, Vec<TcpStream>) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&silent, 0).unwrap();
+    let address = silent.local_addr().unwrap();
+    let moment = Duration::from_millis(50);
+    let full = (0..4).filter_map(|_| TcpStream::connect_timeout(&address, moment).ok());
+    let full = full.collect();
+    (silent, full)
+}
+
+#[test]
+fn a_host_that_swallows_connections_delays_no_session_and_its_process_ends_with_them() {
+    let mut listener = Listener::open();
+    listener.config.permit_open = vec![HostPort {
+        host: Some("127.0.0.1".into()),
+        port: None,
+    }];
+    let (silent, _full) = silent_port();
+    let dead = silent.local_addr().unwrap().to_string();
+    let control = format!("ControlPath={}", listener.path("control").display());
+    let master = ["-o", control.as_str(), "-o", "ControlMaster=yes"];
+    let mut master = listener.ssh(&master, "cat");
+    let monitor = listener.accept();
+    assert!(matches!(monitor.progress(), Some(Progress::Authenticated)));
+    wait_for(|| listener.path("control").exists().then_some(()));
+    let mut running = listener.ssh(&["-o", &control], "echo; read line; exit 4");
+    running
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut [0])
+        .unwrap();
+    let mut connecting = listener.ssh(&["-o", &control, "-W", &dead], "");
+    let helpers = wait_for(|| {
+        let helpers = monitor.children("otpgate-sshd: as ");
+        (!helpers.is_empty()).then_some(helpers)
+    });
+    let asked = Instant::now();
+    let said = output(listener.ssh(&["-o", &control], "echo there; exit 3"));
+    assert_eq!(
+        (said.0.as_str(), said.2),
+        ("there\n", Some(3)),
+        "{}",
+        said.1
+    );
+    running.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(output(running).2, Some(4));
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(monitor.children("otpgate-sshd: as "), helpers);
+    let ended = Instant::now();
+    master.kill().unwrap();
+    let (log, content) = monitor.end();
+    assert!(ended.elapsed() < Duration::from_secs(10), "{log}");
+    assert!(content && log.contains("kind=connect"), "{log}");
+    let is_there = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
+    assert!(!helpers.iter().any(is_there), "{log}");
+    let _ = master.wait();
+    let _ = connecting.kill();
+    let _ = connecting.wait();
 }
 
 #[test]

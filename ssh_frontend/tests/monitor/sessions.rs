@@ -6,8 +6,10 @@ use std::os::fd::OwnedFd;
 use rustix::termios::tcgetwinsize;
 use ssh_frontend::as_user::KeyLimits;
 use ssh_frontend::config::SessionKind;
-use ssh_frontend::protocol::{ConnectFailure, Exit, Program, Reply, Request, Size, Terminal};
+use ssh_frontend::protocol::ConnectFailure::Prohibited;
+use ssh_frontend::protocol::{Exit, Program, Reply, Request, Size, Terminal};
 
+use super::connects::assert_not_connected;
 use super::desk::{Desk, GOOD_KEY, command, connect, me, read_all, run, signal, verified};
 
 fn open() -> Desk {
@@ -173,23 +175,7 @@ fn a_keys_limits_hold_for_every_session() {
     assert_eq!(read_all(output), "forced: rm x\n");
     assert_exited(&desk, 1, &Exit::Status(0));
     assert_not_started(&desk, &run(2, Program::Shell, Some(terminal())));
-    let reply = desk.ask(&connect("inner"));
-    let prohibited = ConnectFailure::Prohibited;
-    assert!(matches!(reply, Reply::NotConnected(failure) if failure == prohibited));
-}
-
-#[test]
-fn connections_go_only_where_the_configuration_says() {
-    let desk = open();
-    desk.send(&connect("inner"));
-    let (reply, descriptors) = desk.receive();
-    assert!(matches!(reply, Reply::Connected) && descriptors.len() == 1);
-    let reply = desk.ask(&connect("169.254.169.254"));
-    assert!(matches!(
-        reply,
-        Reply::NotConnected(ConnectFailure::Prohibited)
-    ));
-    assert_eq!(desk.notes().len(), 1, "{:?}", desk.notes());
+    assert_not_connected(&desk.ask(&connect(3, "inner")), 3, Prohibited);
 }
 
 #[test]

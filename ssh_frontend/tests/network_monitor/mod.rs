@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use ssh_frontend::config::Method;
 use ssh_frontend::ipc::Socket;
 use ssh_frontend::protocol::{
-    Confinement, Exit, HostKey, NetworkSetup, Program, Prompt, Question, Reply, Request, Terminal,
+    Confinement, ConnectFailure, Exit, HostKey, NetworkSetup, Program, Prompt, Question, Reply,
+    Request, Terminal,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 /// The code that the monitor takes.
 pub const CODE: &str = "123456";
+
+/// A host that never answers.
+pub const DEAD_HOST: &str = "dead.example";
 
 /// A server with one monitor for every connection.
 pub struct Server {
@@ -201,16 +205,12 @@ impl Monitor {
                     self.start(session, &program, terminal, environment);
                 }
                 Request::Signal { .. } => {}
-                Request::Connect { host, port } => match TcpStream::connect((host, port)) {
-                    Ok(stream) => {
-                        self.socket
-                            .send(&Reply::Connected, &[stream.as_fd()])
-                            .unwrap();
-                    }
-                    Err(_) => self.send(&Reply::NotConnected(
-                        ssh_frontend::protocol::ConnectFailure::Failed,
-                    )),
-                },
+                Request::Connect { host, .. } if host == DEAD_HOST => {}
+                Request::Connect {
+                    channel,
+                    host,
+                    port,
+                } => self.connect(channel, host, port),
             }
         }
         drop(self.socket);
@@ -219,6 +219,24 @@ impl Monitor {
             .lock()
             .unwrap()
             .push(format!("the network process ended: {status}"));
+    }
+
+    /// Nobody waits for it; and those that were asked for last may stand first.
+    fn connect(&self, channel: u32, host: String, port: u16) {
+        let socket = Arc::downgrade(&self.socket);
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(u64::from(100 - channel.min(100)) * 3));
+            let connected = TcpStream::connect((host, port));
+            let Some(socket) = socket.upgrade() else {
+                return;
+            };
+            let failure = ConnectFailure::Failed;
+            // The client may be gone.
+            let _ = match connected {
+                Ok(stream) => socket.send(&Reply::Connected { channel }, &[stream.as_fd()]),
+                Err(_) => socket.send(&Reply::NotConnected { channel, failure }, &[]),
+            };
+        });
     }
 
     fn note(&self, request: &Request) {

@@ -24,10 +24,7 @@ fn requests() -> Vec<Request> {
             session: 0,
             signal: "TERM".into(),
         },
-        Request::Connect {
-            host: "localhost".into(),
-            port: 22,
-        },
+        connect(1),
     ]
 }
 
@@ -37,6 +34,14 @@ fn start(program: Program) -> Request {
         program,
         terminal: None,
         environment: Vec::new(),
+    }
+}
+
+fn connect(channel: u32) -> Request {
+    Request::Connect {
+        channel,
+        host: "localhost".into(),
+        port: 22,
     }
 }
 
@@ -129,6 +134,27 @@ fn nothing_leads_back_from_being_logged_in() {
 }
 
 #[test]
+fn a_channel_asks_for_one_connection_at_a_time() {
+    let mut gate = gate_in(State::LoggedIn);
+    let failure = crate::protocol::ConnectFailure::Failed;
+    let endings = [
+        Reply::Connected { channel: 1 },
+        Reply::NotConnected {
+            channel: 1,
+            failure,
+        },
+    ];
+    gate.admit(&connect(2)).unwrap();
+    for ending in endings {
+        gate.admit(&connect(1)).unwrap();
+        gate.sent(&ending);
+    }
+    gate.admit(&connect(1)).unwrap();
+    let refused = gate.admit(&connect(2)).unwrap_err();
+    assert_eq!(refused.to_string(), "connect.connecting_already");
+}
+
+#[test]
 fn each_kind_comes_as_often_as_its_line_says_and_not_once_more() {
     for (request, most) in requests().iter().zip([20, 32, 32, 20, 6]) {
         let mut gate = Gate::default();
@@ -212,6 +238,7 @@ fn what_is_too_long_is_refused_and_what_just_fits_is_not() {
             environment: vec![("LANG".into(), "v".repeat(length))],
         }),
         (State::LoggedIn, 255, |length| Request::Connect {
+            channel: 1,
             host: "h".repeat(length),
             port: 1,
         }),

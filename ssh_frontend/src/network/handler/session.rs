@@ -9,7 +9,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Error, Sig
 use super::Connection;
 use crate::network::channels::{Channels, Fresh, Running};
 use crate::network::flow::Flow;
-use crate::network::input::Input;
+use crate::network::input::{Descriptor, Input};
 use crate::network::link::{End, Link};
 use crate::network::pump;
 use crate::protocol::{ConnectFailure, LONGEST_COMMAND, Program, Reply, Request};
@@ -132,13 +132,13 @@ impl Connection {
             return reply.reject(ChannelOpenFailure::ResourceShortage).await;
         }
         let (_, channel) = channel.split();
-        let host = host.to_owned();
         let forward = Forward {
             link: self.link.clone(),
             channels: self.channels.clone(),
             flow: Arc::clone(&self.flow),
             channel,
-            request: Request::Connect { host, port },
+            host: host.to_owned(),
+            port,
         };
         tokio::spawn(forward.open(reply));
     }
@@ -150,7 +150,8 @@ struct Forward {
     channels: Channels,
     flow: Arc<Flow>,
     channel: ChannelWriteHalf<Msg>,
-    request: Request,
+    host: String,
+    port: u16,
 }
 
 impl Forward {
@@ -179,23 +180,17 @@ impl Forward {
         }
     }
 
-    async fn connected(&self) -> Result<Arc<super::super::input::Descriptor>, ChannelOpenFailure> {
-        let answer = self.link.ask(&self.request).await;
-        let (reply, descriptors) = answer.map_err(|_over| ChannelOpenFailure::ConnectFailed)?;
-        match (reply, descriptors.into_iter().next()) {
-            (Reply::Connected, Some(socket)) => {
+    async fn connected(&self) -> Result<Arc<Descriptor>, ChannelOpenFailure> {
+        let number = self.channel.id().number();
+        let connected = self.link.connect(number, self.host.clone(), self.port);
+        match connected.await {
+            Ok(Ok(socket)) => {
                 pump::descriptor(socket).map_err(|_| ChannelOpenFailure::ConnectFailed)
             }
-            (Reply::NotConnected(ConnectFailure::Prohibited), _) => {
+            Ok(Err(ConnectFailure::Prohibited)) => {
                 Err(ChannelOpenFailure::AdministrativelyProhibited)
             }
-            (Reply::NotConnected(ConnectFailure::Failed), _) => {
-                Err(ChannelOpenFailure::ConnectFailed)
-            }
-            _ => {
-                self.link.end(End::Gone);
-                Err(ChannelOpenFailure::ConnectFailed)
-            }
+            Ok(Err(ConnectFailure::Failed)) | Err(_) => Err(ChannelOpenFailure::ConnectFailed),
         }
     }
 }
