@@ -55,6 +55,9 @@ fn given_all_it_needs() {
 
 fn leaves_nothing_behind() {
     let server = Server::start("max_startups = 1000");
+    // The first connection settles what starting up opens and closes after the server listens.
+    assert!(server.connect().is_served());
+    eventually(|| server.children() == 0);
     let before = server.descriptors();
     let mut logged_in = server.connect();
     assert_eq!(logged_in.ask("authenticated"), "sent");
