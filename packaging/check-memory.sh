@@ -14,9 +14,11 @@ else
 fi
 
 if cargo +nightly --version >/dev/null 2>&1; then
-    # libpam 1.5.2 itself leaks when a service has no file, so that one test stays out.
+    # libpam 1.5.2 itself leaks when a service has no file, so that one test stays out; so does the one about
+    # the C library's allocator, which is not there.
     RUSTFLAGS="-Zsanitizer=address -Clink-args=-rdynamic" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/address" \
-        cargo +nightly test --locked -p pam_ffi --target "$target" -- --skip a_service_without_a_file
+        cargo +nightly test --locked -p pam_ffi --target "$target" -- --skip a_service_without_a_file \
+        --skip what_was_freed_is_not_kept
     ran=1
 else
     echo "There is no nightly toolchain for AddressSanitizer." >&2
