@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::table::{Gate, State, Violation};
+use super::table::{Gate, Violation};
 use crate::ipc::{IpcError, Socket};
 use crate::protocol::{Reply, Request};
 
@@ -99,12 +99,6 @@ impl Wire {
             Ok(()) => Lost::Dismissed,
             Err(lost) => lost,
         }
-    }
-
-    /// Whether somebody is logged in.
-    #[must_use]
-    pub fn is_logged_in(&self) -> bool {
-        self.gate.borrow().state() == State::LoggedIn
     }
 }
 
