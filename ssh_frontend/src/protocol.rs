@@ -13,6 +13,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use rustix::termios::Winsize;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -37,8 +38,37 @@ pub const MOST_FORWARDS: u32 = 100;
 /// Longest that names and values of all of them may be together, in bytes.
 pub const LONGEST_ENVIRONMENT: usize = 32 * 1024;
 
-/// A text that is wiped when it goes.
-pub type Secret = Zeroizing<Vec<u8>>;
+/// What somebody typed: wiped when it goes. No Debug output of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// The text itself, which goes on being wiped.
+    #[must_use]
+    pub fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(text: Vec<u8>) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl std::ops::Deref for Secret {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
 
 /// What the listener gives a new monitor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -211,6 +241,18 @@ pub struct Size {
     pub y_pixels: u32,
 }
 
+impl From<Size> for Winsize {
+    fn from(size: Size) -> Self {
+        let short = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+        Self {
+            ws_row: short(size.rows),
+            ws_col: short(size.columns),
+            ws_xpixel: short(size.x_pixels),
+            ws_ypixel: short(size.y_pixels),
+        }
+    }
+}
+
 /// What a monitor says to its network process.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
@@ -305,4 +347,18 @@ pub enum ConnectFailure {
     Prohibited,
     /// It was tried.
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_was_typed_and_no_key_is_in_debug_output() {
+        let answer = Some(Secret::from(b"hunter2".to_vec()));
+        let request = format!("{:?}", Request::Answer { answer });
+        assert_eq!(request, "Answer { answer: Some(Secret(..)) }");
+        let key = HostKey(Zeroizing::new("hunter2".into()));
+        assert_eq!(format!("{key:?}"), "HostKey(..)");
+    }
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use pam_ffi::{
     Conversation, ConversationFailed, Item, MessageStyle, PamError, ReturnCode, Transaction, flags,
 };
+use zeroize::Zeroizing;
 
 use super::keys::AcceptedKey;
 use super::person::Person;
@@ -69,7 +70,7 @@ impl Conversation for Questioner {
         &mut self,
         style: MessageStyle,
         text: &[u8],
-    ) -> Result<Option<Secret>, ConversationFailed> {
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, ConversationFailed> {
         if self.cut.is_some() {
             return Err(ConversationFailed::new("the dialogue is over"));
         }
@@ -87,7 +88,7 @@ impl Conversation for Questioner {
         let answer = self.ask(Some(prompt));
         let answer = answer.ok_or_else(|| ConversationFailed::new("the dialogue is over"))?;
         Ok(if self.heard {
-            answer
+            answer.map(Secret::into_bytes)
         } else {
             Some(FILLER.to_vec().into())
         })

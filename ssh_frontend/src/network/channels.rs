@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use russh::server::Msg;
 use russh::{ChannelId, ChannelWriteHalf};
-use rustix::termios::Winsize;
 use tokio::task::AbortHandle;
 
 use super::input::{Descriptor, Input, Overrun};
@@ -165,7 +164,7 @@ impl Channels {
             Some(Slot::Running(running)) => {
                 if let Some(terminal) = running.terminal.as_ref().and_then(Weak::upgrade) {
                     // A terminal without a program has no size to change.
-                    let _ = rustix::termios::tcsetwinsize(terminal.get_ref(), winsize(size));
+                    let _ = rustix::termios::tcsetwinsize(terminal.get_ref(), size.into());
                 }
             }
             _ => {}
@@ -219,14 +218,4 @@ impl Channels {
 fn count(slots: &mut HashMap<ChannelId, Slot>, these: impl Fn(&Slot) -> bool) -> usize {
     slots.retain(|_, slot| !slot.is_over());
     slots.values().filter(|slot| these(slot)).count()
-}
-
-fn winsize(size: Size) -> Winsize {
-    let short = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-    Winsize {
-        ws_row: short(size.rows),
-        ws_col: short(size.columns),
-        ws_xpixel: short(size.x_pixels),
-        ws_ypixel: short(size.y_pixels),
-    }
 }

@@ -250,7 +250,7 @@ impl Monitor {
         let _ = self.socket.send(reply, &[]);
     }
 
-    fn judge(&self, answer: Option<&Vec<u8>>) {
+    fn judge(&self, answer: Option<&[u8]>) {
         if let Some(reason) = &self.options.disconnect {
             let reason = reason.clone();
             return self.send(&Reply::Disconnect { reason });

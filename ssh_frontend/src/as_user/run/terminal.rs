@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 use rustix::process::ioctl_tiocsctty;
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios,
-    Winsize, tcgetattr, tcsetattr, tcsetwinsize,
+    tcgetattr, tcsetattr, tcsetwinsize,
 };
 
-use crate::protocol::{Size, Terminal};
+use crate::protocol::Terminal;
 
 /// The opcodes of the speeds (RFC 4254, section 8), in bits per second.
 const INPUT_SPEED: u8 = 128;
@@ -23,7 +23,7 @@ const DISABLED: u8 = 0;
 /// When it is none, or somebody else's. Size and modes that do not fit are not worth a session.
 pub fn take(terminal: &OwnedFd, kind: &Terminal) -> Result<(), String> {
     ioctl_tiocsctty(terminal).map_err(|error| format!("taking the terminal: {error}"))?;
-    let _ = tcsetwinsize(terminal, window(kind.size));
+    let _ = tcsetwinsize(terminal, kind.size.into());
     if let Ok(mut attributes) = tcgetattr(terminal) {
         for (opcode, argument) in &kind.modes {
             apply(&mut attributes, *opcode, *argument);
@@ -31,16 +31,6 @@ pub fn take(terminal: &OwnedFd, kind: &Terminal) -> Result<(), String> {
         let _ = tcsetattr(terminal, OptionalActions::Now, &attributes);
     }
     Ok(())
-}
-
-fn window(size: Size) -> Winsize {
-    let short = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-    Winsize {
-        ws_row: short(size.rows),
-        ws_col: short(size.columns),
-        ws_xpixel: short(size.x_pixels),
-        ws_ypixel: short(size.y_pixels),
-    }
 }
 
 /// What an opcode stands for.
@@ -151,6 +141,7 @@ fn character(argument: u32) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Size;
     use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
     use rustix::termios::tcgetwinsize;
 
@@ -251,7 +242,7 @@ mod tests {
             x_pixels: 0,
             y_pixels: u32::MAX,
         };
-        tcsetwinsize(&slave, window(size)).unwrap();
+        tcsetwinsize(&slave, size.into()).unwrap();
         let set = tcgetwinsize(&slave).unwrap();
         assert_eq!((set.ws_col, set.ws_row), (132, u16::MAX));
         assert_eq!((set.ws_xpixel, set.ws_ypixel), (0, u16::MAX));

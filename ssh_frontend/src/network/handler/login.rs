@@ -3,7 +3,7 @@
 use russh::keys::{Algorithm, PublicKey};
 use russh::server::Auth;
 use russh::{MethodKind, MethodSet};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::config::Method;
 use crate::network::algorithms;
@@ -221,7 +221,7 @@ pub fn method_set(methods: &[Method]) -> MethodSet {
 pub fn wiped(response: impl Iterator<Item = bytes::Bytes>) -> Vec<Secret> {
     response
         .map(|answer| {
-            let copy = Zeroizing::new(answer.to_vec());
+            let copy = Secret::from(answer.to_vec());
             if let Ok(mut answer) = answer.try_into_mut() {
                 answer.as_mut().zeroize();
             }
@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn one() -> Vec<Secret> {
-        vec![Zeroizing::new(b"123456".to_vec())]
+        vec![Secret::from(b"123456".to_vec())]
     }
 
     #[tokio::test]
