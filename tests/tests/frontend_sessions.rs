@@ -54,8 +54,9 @@ fn a_signal_of_the_clients_reaches_the_program_and_its_children() {
     let python = Python::ready();
     sandbox::run(|sandbox| {
         let host = Host::start(sandbox, "");
-        // The child holds the output, and so the session, as long as it lives.
-        let command = "trap 'echo caught; exit 4' TERM; echo up; sleep 1000 & wait";
+        // The child holds the output, and so the session, as long as it lives. It speaks itself: before
+        // its exec it still has the shell's trap, and a signal that came then would be lost with it.
+        let command = "trap 'echo caught; exit 4' TERM; sh -c 'echo up; exec sleep 1000' & wait";
         let run = python.session(&host.login(), &["signal", command, "TERM"]);
         assert_eq!(run, json!([4, null, "caught\n"]));
         let run = python.session(
