@@ -4,13 +4,11 @@
 //! login writes a temporary file, or when administration overwrites an account in place.
 
 use nix::mount::{MsFlags, mount};
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
-use tests::installation::{Installation, finish};
+use tests::disk::{self, Disk};
+use tests::installation::Installation;
 use tests::oath;
 use tests::sandbox::{self, Sandbox};
 
@@ -36,27 +34,9 @@ fn a_full_tmpfs_stops_no_login_and_loses_no_secret() {
 
 #[test]
 fn a_full_ext4_stops_no_login_and_loses_no_secret() {
-    let image = tempfile::Builder::new().tempfile_in("/var/tmp").unwrap();
-    image.as_file().set_len(8 << 20).unwrap();
-    // Small blocks and no reserve for root: full means full for the module as well.
-    let format = ["-q", "-F", "-m", "0", "-b", "1024"];
-    run(Command::new("mkfs.ext4").args(format).arg(image.path()));
-    let device = Loop::attach(image.path());
+    let disk = Disk::ext4(8 << 20);
     sandbox::run(|sandbox| {
-        let volume = sandbox.scratch();
-        // The sandbox has no loop devices, but a name of our own leads to the same one.
-        let name = sandbox.path("disk");
-        let kind = nix::sys::stat::SFlag::S_IFBLK;
-        let private = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
-        nix::sys::stat::mknod(&name, kind, private, device.number).unwrap();
-        mount(
-            Some(&name),
-            &volume,
-            Some("ext4"),
-            MsFlags::empty(),
-            None::<&str>,
-        )
-        .unwrap();
+        let volume = disk.mount(sandbox);
         Host::on(sandbox, &volume).promises_hold_when_full();
         nix::mount::umount(&volume).unwrap();
     });
@@ -188,48 +168,10 @@ impl Host {
 
 /// Writes until not a single byte goes any more.
 fn fill(path: &Path) {
-    let mut file = File::create(path).unwrap();
-    for chunk in [65536, 1024, 1] {
-        while file.write_all(&vec![b'x'; chunk]).is_ok() {}
-    }
-    // ext4 promises room before it gives it; afterwards as much as that went to others may be left.
-    let _ = file.sync_all();
-    while file.write_all(b"x").is_ok() {}
-    drop(file);
+    disk::fill(path);
     // And no name can be added where an empty file would still fit.
     let directory = path.parent().unwrap();
     let full = fs::write(directory.join("one-more"), "x").is_err();
     let _ = fs::remove_file(directory.join("one-more"));
     assert!(full, "{} is not full", directory.display());
-}
-
-/// A loop device, given back when dropped.
-struct Loop {
-    path: String,
-    number: u64,
-}
-
-impl Loop {
-    fn attach(image: &Path) -> Self {
-        let find = ["--find", "--show"];
-        let device = run(Command::new("losetup").args(find).arg(image));
-        let path = device.trim().to_owned();
-        let number = fs::metadata(&path).unwrap().rdev();
-        Self { path, number }
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup")
-            .args(["--detach", &self.path])
-            .status();
-    }
-}
-
-/// What it printed.
-fn run(command: &mut Command) -> String {
-    let finished = finish(command, "");
-    assert!(finished.success(), "{command:?}: {finished:?}");
-    finished.stdout
 }
