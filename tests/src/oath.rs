@@ -12,6 +12,17 @@ pub fn hotp(secret: &str, counter: u64, digits: u32) -> String {
     )
 }
 
+/// The HOTP codes of `secret` (base32) at `count` counters from `first` on. A TOTP code is the one at its step.
+pub fn hotp_range(secret: &str, first: u64, count: u64) -> Vec<String> {
+    let range = [
+        "--hotp".into(),
+        format!("--counter={first}"),
+        format!("--window={}", count - 1),
+    ];
+    let codes = oathtool(secret, 6, &range);
+    codes.lines().map(str::to_owned).collect()
+}
+
 /// The TOTP code of `secret` (base32) now, or at `at` in seconds since 1970. `algorithm` is `sha1`,
 /// `sha256` or `sha512`.
 pub fn totp(secret: &str, at: Option<u64>, algorithm: &str, digits: u32) -> String {
