@@ -18,7 +18,7 @@ help:
 	@echo "make lint        formatting and clippy"
 	@echo "make memory      the FFI crate under Miri and AddressSanitizer"
 	@echo "make bench       what logins and transfers cost, beside pam_google_authenticator and sshd"
-	@echo "make soak        the kill and race tests for longer"
+	@echo "make soak        everything at once for an hour (OTPGATE_SOAK_SECONDS, OTPGATE_SOAK_ROUNDS)"
 	@echo "make packages    .deb and .rpm, in $(TARGET)/packages"
 	@echo "make package-test  builds, installs, upgrades and removes them in a clean system"
 	@echo "make dist        the source tarball with every crate in it, in $(TARGET)/packages"
@@ -62,9 +62,15 @@ bench:
 	packaging/build.sh -p tests --bins
 	@$(SUDO) $(TARGET)/release/bench
 
+SOAK = $(foreach name,SECONDS ROUNDS SEED,$(if $(OTPGATE_SOAK_$(name)),OTPGATE_SOAK_$(name)=$(OTPGATE_SOAK_$(name))))
+
+# The checker's own tests first: a verdict is worth as much as they are.
 soak:
 	packaging/tools.sh test
 	packaging/build.sh
+	$(CARGO) test --locked -p tests --bin soak
+	$(CARGO) build --locked -p tests --bins
+	$(SUDO) env $(SOAK) $(TARGET)/debug/soak
 	$(SUDO) env OTPGATE_KILLS=1000 OTPGATE_ROUNDS=500 $(CARGO) test --locked -p tests --test module_kills --test module_kills_administration --test module_races -- --nocapture
 
 packages:

@@ -1,0 +1,291 @@
+//! A user who owns a device, and what all of them can do.
+
+use super::Actor;
+use super::device::Device;
+use super::door::Door;
+use crate::journal::{Answer, Deed, Journal, Kind, Login, Typed};
+use crate::random::Random;
+use crate::world::{World, now};
+use tests::clock::Clock;
+
+/// The first second of a time step, long after any clock that ran when this was written.
+const FIRST: u64 = 2_000_000_010;
+const STEP: u64 = 30;
+/// Longer than the longest wait, in whole steps.
+const CALM: u64 = 930;
+
+/// What happens to somebody.
+#[derive(Clone, Copy)]
+pub enum Life {
+    /// Everything.
+    Eventful,
+    /// Nothing but right codes, whatever happens to others.
+    Undisturbed,
+    /// Right, wrong and used codes, at a process that lives long.
+    Ordinary,
+    /// The same through sshd, with races and kills.
+    Remote,
+    /// The same with a file of one's own.
+    WithFile,
+}
+
+/// A single thing to do.
+#[derive(Clone, Copy)]
+pub enum Act {
+    Right,
+    Wrong,
+    Replay,
+    Race,
+    RaceRecovery,
+    Kill,
+    KillWrong,
+    KillRecovery,
+    Recovery,
+    Wait,
+    Skip,
+    ClockAhead,
+    ClockBack,
+    WaitAhead,
+    Disable,
+    Unlock,
+    NewRecovery,
+    Anew,
+    Replace,
+    Repair,
+    KillAdministrator,
+}
+
+/// The user.
+pub struct Owner {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) door: Door,
+    pub(super) life: Life,
+    pub(super) journal: Journal,
+    /// The user's time; `None` for the machine's.
+    pub(super) clock: Option<u64>,
+    pub(super) device: Device,
+    /// Counter-based: the next position that was never shown.
+    pub(super) next: u64,
+    /// The number of the current set of recovery codes, the codes, and how many were tried.
+    pub(super) set: u32,
+    pub(super) codes: Vec<String>,
+    pub(super) spent: usize,
+}
+
+impl Actor for Owner {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn round(&mut self, world: &World, random: &mut Random) {
+        let acts = match self.life {
+            Life::Remote => 3,
+            Life::Eventful => 10,
+            _ => 15,
+        };
+        for _ in 0..acts {
+            let act = random.weighted(self.acts());
+            self.act(act, world, random);
+        }
+        if let Life::WithFile = self.life {
+            // A refusal replaces a file in the state directory, and a killed one may leave that half done. It
+            // is gone after the next.
+            self.wrong_then_right(world, random);
+        }
+    }
+
+    fn rest(&mut self, world: &World) {
+        if let Some(sight) = self.door.sight(world) {
+            self.journal.seen(sight);
+        }
+    }
+}
+
+impl Owner {
+    fn acts(&self) -> &'static [(u64, Act)] {
+        match self.life {
+            Life::Undisturbed => &[(1, Act::Right)],
+            Life::Ordinary => &[
+                (6, Act::Right),
+                (2, Act::Wrong),
+                (2, Act::Replay),
+                (1, Act::Recovery),
+            ],
+            Life::Remote => &[
+                (2, Act::Right),
+                (1, Act::Wrong),
+                (1, Act::Replay),
+                (2, Act::Race),
+                (2, Act::Kill),
+            ],
+            Life::WithFile => &[
+                (4, Act::Right),
+                (1, Act::Wrong),
+                (2, Act::Replay),
+                (2, Act::Race),
+                (3, Act::Kill),
+                (1, Act::KillWrong),
+            ],
+            Life::Eventful => &[
+                (20, Act::Right),
+                (6, Act::Wrong),
+                (10, Act::Replay),
+                (10, Act::Race),
+                (3, Act::RaceRecovery),
+                (20, Act::Kill),
+                (6, Act::KillWrong),
+                (3, Act::KillRecovery),
+                (4, Act::Recovery),
+                (4, Act::Wait),
+                (3, Act::Skip),
+                (3, Act::ClockAhead),
+                (4, Act::ClockBack),
+                (3, Act::WaitAhead),
+                (3, Act::Disable),
+                (2, Act::Unlock),
+                (2, Act::NewRecovery),
+                (2, Act::Anew),
+                (2, Act::Replace),
+                (2, Act::Repair),
+                (5, Act::KillAdministrator),
+            ],
+        }
+    }
+
+    fn act(&mut self, act: Act, world: &World, random: &mut Random) {
+        match act {
+            Act::Right => self.right(world, random),
+            Act::Wrong => self.wrong_then_right(world, random),
+            Act::Replay => self.replay(world, random),
+            Act::Race => self.race(world, random),
+            Act::RaceRecovery => self.race_recovery(world, random),
+            Act::Kill => self.kill(world, random),
+            Act::KillWrong => self.kill_wrong(world, random),
+            Act::KillRecovery => self.kill_recovery(world, random),
+            Act::Recovery => self.recovery(world, random),
+            Act::Wait => self.wait(world, random),
+            Act::Skip => self.skip(world, random),
+            Act::ClockAhead => self.clock_ahead(world, random),
+            Act::ClockBack => self.clock_back(world, random),
+            Act::WaitAhead => self.wait_ahead(world, random),
+            Act::Disable => self.disable(world, random),
+            Act::Unlock => self.unlock(world, random),
+            Act::NewRecovery => self.new_recovery(world, random),
+            Act::Anew => self.anew(world, random),
+            Act::Replace => self.replace(world, random),
+            Act::Repair => self.repair(world, random),
+            Act::KillAdministrator => self.kill_administrator(world, random),
+        }
+    }
+
+    /// A code that was never shown, at a moment at which it is right.
+    pub(super) fn fresh(&mut self, random: &mut Random) -> u64 {
+        match self.kind {
+            Kind::Hotp => {
+                let skipped = [(8, 0), (1, 1), (1, 3)];
+                self.next += random.weighted(&skipped);
+                self.tick(random.between(1, 3));
+                while !self.device.is_plain(self.next) {
+                    self.next += 1;
+                }
+                self.next += 1;
+                self.next - 1
+            }
+            Kind::Totp | Kind::File => {
+                self.tick(random.between(1, 3));
+                while !self.device.is_plain(self.now() / STEP) {
+                    self.tick(1);
+                }
+                self.now() / STEP
+            }
+        }
+    }
+
+    /// A right code. Whether it has to be let in is for the checker to say.
+    pub(super) fn right(&mut self, world: &World, random: &mut Random) {
+        let factor = self.fresh(random);
+        self.show(world, factor);
+    }
+
+    /// Logs in with the code at this position.
+    pub(super) fn show(&mut self, world: &World, factor: u64) -> Answer {
+        let code = self.device.code(factor).to_owned();
+        self.enter(world, self.typed(factor), &code)
+    }
+
+    pub(super) fn typed(&self, factor: u64) -> Typed {
+        let device = self.device.number;
+        Typed::Code { device, factor }
+    }
+
+    /// Logs in.
+    pub(super) fn enter(&mut self, world: &World, typed: Typed, code: &str) -> Answer {
+        let begun = self.journal.doing(self.login(typed));
+        let answer = self.door.knock(world, &self.name, code, self.clock());
+        self.journal.told(begun, answer.clone());
+        answer
+    }
+
+    pub(super) fn login(&self, typed: Typed) -> Deed {
+        Deed::Login(Login {
+            user: self.name.clone(),
+            typed,
+            home: true,
+            clock: self.now(),
+        })
+    }
+
+    /// A recovery code that was never tried.
+    pub(super) fn recovery_code(&mut self, world: &World) -> (Typed, String) {
+        if self.spent == self.codes.len() {
+            self.make_recovery_codes(world);
+        }
+        let (set, number) = (self.set, self.spent);
+        self.spent += 1;
+        let typed = Typed::Recovery {
+            set,
+            number: u32::try_from(number).unwrap(),
+        };
+        (typed, self.codes[number].clone())
+    }
+
+    /// The user's time.
+    pub(super) fn now(&self) -> u64 {
+        self.clock.unwrap_or_else(now)
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.map_or(Clock::Real, Clock::StartingAt)
+    }
+
+    /// Steps pass. The machine's time does not care.
+    pub(super) fn tick(&mut self, steps: u64) {
+        if let Some(clock) = &mut self.clock {
+            *clock += steps * STEP;
+        }
+    }
+
+    /// Any wait that failures brought about is over.
+    pub(super) fn calm(&mut self) {
+        self.tick(CALM / STEP);
+    }
+
+    /// Six digits that are nobody's.
+    pub(super) fn wrong_code(&mut self, random: &mut Random) -> String {
+        let factor = match self.kind {
+            Kind::Hotp => self.next,
+            Kind::Totp | Kind::File => self.now() / STEP,
+        };
+        self.device.wrong(factor, random)
+    }
+
+    /// Whose clock is whose: only a process of one's own can be told another time.
+    pub(super) fn first_clock(door: &Door, life: Life, kind: Kind) -> Option<u64> {
+        match (door, life, kind) {
+            (Door::Application, Life::Undisturbed, Kind::Hotp) => None,
+            (Door::Application, ..) => Some(FIRST),
+            _ => None,
+        }
+    }
+}
