@@ -14,7 +14,7 @@ mod stumbles;
 use crate::journal::{Journal, Kind};
 use crate::random::Random;
 use crate::world::World;
-use door::Door;
+use door::{Door, Which};
 use owner::{Life, Owner};
 use std::thread;
 
@@ -47,7 +47,18 @@ pub fn cast(world: &World) -> Vec<Box<dyn Actor>> {
         owner("quito", Kind::Totp, app(), Life::Undisturbed),
         owner(flood::TARGET, Kind::Hotp, app(), Life::Undisturbed),
         owner("guest", Kind::Hotp, Door::host(world), Life::Ordinary),
-        owner("remote", Kind::Hotp, Door::Sshd, Life::Remote),
+        owner(
+            "remote",
+            Kind::Hotp,
+            Door::Server(Which::Sshd),
+            Life::Remote,
+        ),
+        owner(
+            "front",
+            Kind::Hotp,
+            Door::Server(Which::Frontend),
+            Life::Remote,
+        ),
     ];
     let journal = |name| Journal::create(&world.journals, name, world.epoch);
     cast.push(Box::new(flood::Flood::new(journal("flood"))));

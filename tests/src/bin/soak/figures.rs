@@ -13,7 +13,7 @@ pub fn of(history: &History) -> Vec<String> {
                 let typed = match login.typed {
                     Typed::Code { .. } => "a device's code",
                     Typed::Recovery { .. } => "a recovery code",
-                    Typed::Wrong if login.home => "a wrong code",
+                    Typed::Wrong if login.by_owner => "a wrong code",
                     Typed::Wrong => "a guess from elsewhere",
                 };
                 let came = match &entry.answer {

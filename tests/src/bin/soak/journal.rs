@@ -22,8 +22,8 @@ pub enum Deed {
 pub struct Login {
     pub user: String,
     pub typed: Typed,
-    /// From the user's usual address.
-    pub home: bool,
+    /// From an address at which the user is known, or has nothing to fear; otherwise a guess.
+    pub by_owner: bool,
     /// What the login takes the time to be, in seconds since 1970.
     pub clock: u64,
 }

@@ -1,26 +1,30 @@
-//! The machine of a soak: the product on a small disk, its PAM services, and a real sshd.
+//! The machine of a soak: the product on a small disk, its PAM services, and both servers.
+
+mod gateway;
 
 use crate::journal::Sight;
+pub use gateway::Gateway;
+use gateway::Server;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tests::clock::Clock;
+use tests::frontend::Frontend;
 use tests::installation::Installation;
 use tests::sandbox::Sandbox;
 use tests::sshd::Sshd;
 use tests::users::User;
 
-/// Everybody's usual address, except that of those who come through sshd.
+/// Everybody's usual address, except that of those who come through a server.
 pub const HOME: &str = "192.0.2.7";
 
 /// Shared by all actors.
 pub struct World<'a> {
     pub sandbox: &'a Sandbox,
     pub installation: Installation,
-    pub sshd: Sshd,
-    /// Comes through sshd.
-    pub remote: User,
+    pub sshd: Gateway,
+    pub frontend: Gateway,
     /// Has a file of her own.
     pub with_file: User,
     /// Where the journals are.
@@ -46,10 +50,12 @@ impl<'a> World<'a> {
         let installation = Installation::prepared(volume, settings);
         installation.must(&["init"]);
         sandbox.sshd_stack_after_password(&installation.auth_line("no_delay"));
+        let sshd = Server::Sshd(Sshd::start(sandbox, "", Clock::Real));
+        let frontend = Server::Frontend(Frontend::start(sandbox, ""));
         Self {
             sandbox,
-            sshd: Sshd::start(sandbox, "", Clock::Real),
-            remote: sandbox.add_user("remote"),
+            sshd: Gateway::new("sshd", sandbox.add_user("remote"), sshd),
+            frontend: Gateway::new("otpgate-sshd", sandbox.add_user("front"), frontend),
             with_file: sandbox.add_user("file"),
             installation,
             journals,

@@ -86,7 +86,7 @@ impl Account {
             Typed::Wrong => Expected::Out("the code was wrong"),
         };
         match expected {
-            Expected::In if !login.home || !self.is_open(login.clock) => Expected::Either,
+            Expected::In if !login.by_owner || !self.is_open(login.clock) => Expected::Either,
             expected => self.unless_in_doubt(expected),
         }
     }
@@ -138,7 +138,7 @@ impl Account {
 
     /// After logins that ran side by side, those that were let in first.
     pub fn follow(&mut self, login: &Login, answer: &Answer) {
-        if !login.home {
+        if !login.by_owner {
             return;
         }
         self.blocked_until = self.wait_at(login.clock);

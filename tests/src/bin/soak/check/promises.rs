@@ -102,21 +102,21 @@ fn life(entries: &[&Entry], full: &[(u64, u64)]) -> (Account, Findings) {
     (account, found)
 }
 
-/// Logins from home that ran side by side; everything else by itself. Guesses from elsewhere change
+/// The owner's logins that ran side by side; everything else by itself. Guesses from elsewhere change
 /// nothing for the owner, which is what they are there to show.
 fn groups<'a>(entries: &[&'a Entry]) -> Vec<Vec<&'a Entry>> {
     let mut groups: Vec<Vec<&Entry>> = Vec::new();
-    let at_home = |entry: &Entry| entry.login().is_some_and(|login| login.home);
+    let by_owner = |entry: &Entry| entry.login().is_some_and(|login| login.by_owner);
     let mut open: Option<usize> = None;
     for entry in entries {
         let joins = open.filter(|group| {
-            at_home(entry) && groups[*group].iter().any(|other| other.ended > entry.began)
+            by_owner(entry) && groups[*group].iter().any(|other| other.ended > entry.began)
         });
         match joins {
             Some(group) => groups[group].push(entry),
             None => {
                 groups.push(vec![entry]);
-                if at_home(entry) {
+                if by_owner(entry) {
                     open = Some(groups.len() - 1);
                 }
             }

@@ -13,8 +13,8 @@ pub struct Stage {
     kind: Kind,
     /// The user's clock.
     pub clock: u64,
-    /// Where logins come from.
-    pub home: bool,
+    /// Whether logins are.
+    pub by_owner: bool,
 }
 
 impl Stage {
@@ -31,7 +31,7 @@ impl Stage {
             device: 0,
             kind,
             clock: NOW,
-            home: true,
+            by_owner: true,
         };
         stage.enrol(1);
         stage
@@ -87,7 +87,7 @@ impl Stage {
         Deed::Login(Login {
             user: "alice".into(),
             typed,
-            home: self.home,
+            by_owner: self.by_owner,
             clock: self.clock,
         })
     }

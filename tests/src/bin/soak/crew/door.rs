@@ -1,17 +1,12 @@
 //! Ways in: a process per login, one process for many, a real sshd.
 
-use crate::host::{self, Host};
+use crate::host::Host;
 use crate::journal::{Answer, Sight};
-use crate::world::{HOME, World};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::world::{Gateway, World};
+use tests::clients::ClientRun;
 use tests::clients::openssh::{Way, ssh};
-use tests::clients::{ClientRun, Login};
 use tests::clock::Clock;
 use tests::installation::SERVICE;
-use tests::processes;
-
-/// Logins that sshd has seen, for its sample.
-static THROUGH_SSHD: AtomicU64 = AtomicU64::new(0);
 
 /// Where somebody comes in.
 pub enum Door {
@@ -19,8 +14,25 @@ pub enum Door {
     Application,
     /// One that serves them all.
     Host(Box<Host>),
-    /// Debian's sshd.
+    /// A server, as the user who goes through it.
+    Server(Which),
+}
+
+/// Debian's server, or the product's.
+#[derive(Clone, Copy)]
+pub enum Which {
     Sshd,
+    Frontend,
+}
+
+impl Which {
+    /// It.
+    pub fn of<'a>(self, world: &'a World) -> &'a Gateway {
+        match self {
+            Self::Sshd => &world.sshd,
+            Self::Frontend => &world.frontend,
+        }
+    }
 }
 
 impl Door {
@@ -32,16 +44,22 @@ impl Door {
         )))
     }
 
-    /// Tries this code.
-    pub fn knock(&mut self, world: &World, user: &str, code: &str, clock: Clock) -> Answer {
+    /// Tries this code from this address. To a server, everybody comes from here.
+    pub fn knock(
+        &mut self,
+        world: &World,
+        user: &str,
+        (address, clock): (&str, Clock),
+        code: &str,
+    ) -> Answer {
         match self {
             Self::Application => {
-                let login = world.installation.login(user).from(HOME).answer(code);
+                let login = world.installation.login(user).from(address).answer(code);
                 answer(login.at(clock).run().code())
             }
-            Self::Host(host) => answer(&host.login(user, HOME, code)),
-            Self::Sshd => {
-                let login = through_sshd(world, code);
+            Self::Host(host) => answer(&host.login(user, address, code)),
+            Self::Server(which) => {
+                let login = which.of(world).login(world, code);
                 client_answer(&ssh(&login, Way::Askpass, &[], "id -un"))
             }
         }
@@ -52,24 +70,9 @@ impl Door {
         match self {
             Self::Application => None,
             Self::Host(host) => Some(host.sight()),
-            Self::Sshd => {
-                let pid = world.sshd.pid();
-                let listener = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-                // The client is gone before its session is; one that stays shows in the sample.
-                processes::wait_until("the end of all sessions", || {
-                    processes::descendants(listener).is_empty()
-                });
-                let logins = THROUGH_SSHD.load(Ordering::Relaxed);
-                Some(host::sight("sshd", pid, logins))
-            }
+            Self::Server(which) => Some(which.of(world).sight()),
         }
     }
-}
-
-/// The remote user at sshd with this code.
-pub fn through_sshd<'a>(world: &'a World, code: &str) -> Login<'a> {
-    THROUGH_SSHD.fetch_add(1, Ordering::Relaxed);
-    Login::new(world.sandbox, &world.sshd, &world.remote, code)
 }
 
 /// What PAM said.

@@ -27,7 +27,7 @@ impl Flood {
         let login = Login {
             user: user.to_owned(),
             typed: Typed::Wrong,
-            home: false,
+            by_owner: false,
             clock: now(),
         };
         // Seven digits: evaluated and counted like any code, and never one of the target's.

@@ -1,11 +1,11 @@
 //! SIGKILL at random moments.
 
-use super::door::{client_answer, through_sshd};
-use super::owner::{Life, Owner};
+use super::door::{Door, Which, client_answer};
+use super::owner::Owner;
 use crate::journal::{Answer, Change, Deed, Typed};
 use crate::random::Random;
 use crate::world::{HOME, World};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use tests::processes::{DEADLINE, descendants, wait};
 const LOGIN_MICROS: u64 = 6_000;
 /// The same of an administrator's whole run.
 const COMMAND_MICROS: u64 = 12_000;
-/// And of a login through sshd.
+/// And of a login through a server.
 const SESSION_MICROS: u64 = 700_000;
 
 impl Owner {
@@ -26,8 +26,8 @@ impl Owner {
         let factor = self.fresh(random);
         let code = self.device.code(factor).to_owned();
         let typed = self.typed(factor);
-        match self.life {
-            Life::Remote => self.killed_session(world, typed, &code, random),
+        match self.door {
+            Door::Server(which) => self.killed_session(world, which, (typed, &code), random),
             _ => self.killed_login(world, typed, &code, random),
         }
         if random.below(2) == 0 {
@@ -74,14 +74,20 @@ impl Owner {
         self.journal.told(begun, answer);
     }
 
-    /// sshd's processes die; its listener lives.
-    fn killed_session(&mut self, world: &World, typed: Typed, code: &str, random: &mut Random) {
-        let login = through_sshd(world, code);
+    /// The server's processes die; its listener lives.
+    fn killed_session(
+        &mut self,
+        world: &World,
+        which: Which,
+        (typed, code): (Typed, &str),
+        random: &mut Random,
+    ) {
+        let gateway = which.of(world);
+        let login = gateway.login(world, code);
         let begun = self.journal.doing(self.login(typed));
         let client = openssh::start(&login, "ssh -F $CONFIG server id -un");
         pause(random.below(SESSION_MICROS));
-        let listener = Pid::from_raw(world.sshd.pid().cast_signed()).unwrap();
-        for process in descendants(listener) {
+        for process in descendants(gateway.listener()) {
             // It may have ended meanwhile.
             let _ = kill_process(process, Signal::KILL);
         }

@@ -5,7 +5,7 @@ use super::device::Device;
 use super::door::Door;
 use crate::journal::{Answer, Deed, Journal, Kind, Login, Typed};
 use crate::random::Random;
-use crate::world::{World, now};
+use crate::world::{HOME, World, now};
 use tests::clock::Clock;
 
 /// The first second of a time step, long after any clock that ran when this was written.
@@ -23,7 +23,7 @@ pub enum Life {
     Undisturbed,
     /// Right, wrong and used codes, at a process that lives long.
     Ordinary,
-    /// The same through sshd, with races and kills.
+    /// The same through a server, with races and kills.
     Remote,
     /// The same with a file of one's own.
     WithFile,
@@ -33,6 +33,7 @@ pub enum Life {
 #[derive(Clone, Copy)]
 pub enum Act {
     Right,
+    Travel,
     Wrong,
     Replay,
     Race,
@@ -129,6 +130,7 @@ impl Owner {
             ],
             Life::Eventful => &[
                 (20, Act::Right),
+                (6, Act::Travel),
                 (6, Act::Wrong),
                 (10, Act::Replay),
                 (10, Act::Race),
@@ -156,6 +158,7 @@ impl Owner {
     fn act(&mut self, act: Act, world: &World, random: &mut Random) {
         match act {
             Act::Right => self.right(world, random),
+            Act::Travel => self.travel(world, random),
             Act::Wrong => self.wrong_then_right(world, random),
             Act::Replay => self.replay(world, random),
             Act::Race => self.race(world, random),
@@ -208,6 +211,16 @@ impl Owner {
         self.show(world, factor);
     }
 
+    /// A right code from an address where the user seldom or never was: nobody guesses for them, so it counts
+    /// as well. There are more of these than are remembered.
+    fn travel(&mut self, world: &World, random: &mut Random) {
+        let factor = self.fresh(random);
+        let code = self.device.code(factor).to_owned();
+        let address = format!("203.0.113.{}", random.between(1, 20));
+        self.enter_from(world, &address, self.typed(factor), &code);
+        self.right(world, random);
+    }
+
     /// Logs in with the code at this position.
     pub(super) fn show(&mut self, world: &World, factor: u64) -> Answer {
         let code = self.device.code(factor).to_owned();
@@ -221,8 +234,20 @@ impl Owner {
 
     /// Logs in.
     pub(super) fn enter(&mut self, world: &World, typed: Typed, code: &str) -> Answer {
+        self.enter_from(world, HOME, typed, code)
+    }
+
+    pub(super) fn enter_from(
+        &mut self,
+        world: &World,
+        address: &str,
+        typed: Typed,
+        code: &str,
+    ) -> Answer {
         let begun = self.journal.doing(self.login(typed));
-        let answer = self.door.knock(world, &self.name, code, self.clock());
+        let answer = self
+            .door
+            .knock(world, &self.name, (address, self.clock()), code);
         self.journal.told(begun, answer.clone());
         answer
     }
@@ -231,7 +256,7 @@ impl Owner {
         Deed::Login(Login {
             user: self.name.clone(),
             typed,
-            home: true,
+            by_owner: true,
             clock: self.now(),
         })
     }

@@ -1,7 +1,7 @@
 //! Several processes with one code at once.
 
-use super::door::{answer, client_answer, through_sshd};
-use super::owner::{Life, Owner};
+use super::door::{Door, Which, answer, client_answer};
+use super::owner::Owner;
 use crate::journal::{Answer, Typed};
 use crate::random::Random;
 use crate::world::{HOME, World};
@@ -16,8 +16,8 @@ impl Owner {
         let factor = self.fresh(random);
         let code = self.device.code(factor).to_owned();
         let (typed, count) = (self.typed(factor), random.between(3, 6));
-        match self.life {
-            Life::Remote => self.race_of_clients(world, typed, &code),
+        match self.door {
+            Door::Server(which) => self.race_of_clients(world, which, typed, &code),
             _ => self.race_of_processes(world, typed, &code, count),
         }
         self.calm();
@@ -49,13 +49,13 @@ impl Owner {
         }
     }
 
-    fn race_of_clients(&mut self, world: &World, typed: Typed, code: &str) {
+    fn race_of_clients(&mut self, world: &World, which: Which, typed: Typed, code: &str) {
         const CLIENTS: usize = 3;
         let begun = [(); CLIENTS].map(|()| self.journal.doing(self.login(typed)));
         let gate = &Gate::new(world.sandbox);
         let answers: Vec<Answer> = thread::scope(|scope| {
             let client = |_| {
-                let login = through_sshd(world, code).with_gate(gate);
+                let login = which.of(world).login(world, code).with_gate(gate);
                 scope.spawn(move || client_answer(&ssh(&login, Way::Askpass, &[], "id -un")))
             };
             let clients: Vec<_> = (0..CLIENTS).map(client).collect();

@@ -91,11 +91,11 @@ fn a_wait_from_the_future_that_does_not_end() {
 fn a_flood_that_locks_the_owner_out() {
     let mut stage = Stage::hotp();
     stage.login(0, Accepted);
-    stage.home = false;
+    stage.by_owner = false;
     for _ in 0..200 {
         stage.typed(Typed::Wrong, Refused);
     }
-    stage.home = true;
+    stage.by_owner = true;
     let entry = stage.login(1, Refused);
     assert_eq!(found(&stage), [Violation::RefusedUndisturbed(entry)]);
 }
