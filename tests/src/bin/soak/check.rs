@@ -2,6 +2,7 @@
 //! the product: it is handed journals, and could be handed those of another module.
 
 mod account;
+mod device;
 mod leaks;
 mod log;
 mod once;

@@ -7,6 +7,7 @@ mod door;
 mod filler;
 mod flood;
 mod kills;
+mod life;
 mod owner;
 mod races;
 mod stumbles;
@@ -15,7 +16,8 @@ use crate::journal::{Journal, Kind};
 use crate::random::Random;
 use crate::world::World;
 use door::{Door, Which};
-use owner::{Life, Owner};
+use life::Life;
+use owner::Owner;
 use std::thread;
 
 /// Somebody with something to do.

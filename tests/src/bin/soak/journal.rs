@@ -202,7 +202,7 @@ impl History {
             let path = entry?.path();
             if path.extension().is_some_and(|end| end == "journal") {
                 let actor = path.file_stem().unwrap().to_string_lossy().into_owned();
-                history.add(&actor, &fs::read_to_string(&path)?);
+                history.add(&actor, &fs::read_to_string(&path)?)?;
             }
         }
         history.entries.sort_by_key(|entry| entry.began);
@@ -210,14 +210,12 @@ impl History {
         Ok(history)
     }
 
-    fn add(&mut self, actor: &str, text: &str) {
+    fn add(&mut self, actor: &str, text: &str) -> io::Result<()> {
         let mut entries = BTreeMap::new();
         // The last line may have been cut short.
-        for line in text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-        {
-            match line {
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        for line in text[..whole].lines() {
+            match serde_json::from_str(line)? {
                 Line::Doing { deed, at, what } => {
                     let entry = Entry {
                         actor: actor.to_owned(),
@@ -229,13 +227,15 @@ impl History {
                     entries.insert(deed, entry);
                 }
                 Line::Told { deed, at, answer } => {
-                    let entry = entries.get_mut(&deed).expect("begun before");
+                    let missing = || io::Error::other(format!("{actor}: {line} has no beginning"));
+                    let entry = entries.get_mut(&deed).ok_or_else(missing)?;
                     (entry.ended, entry.answer) = (at, answer);
                 }
                 Line::Seen { at, sight } => self.sights.push((at, sight)),
             }
         }
         self.entries.extend(entries.into_values());
+        Ok(())
     }
 }
 
@@ -279,5 +279,8 @@ mod tests {
         assert_eq!(answers, [&Answer::Done, &Answer::Killed]);
         assert_eq!(history.entries[1].ended, u64::MAX);
         assert_eq!(history.sights.len(), 1);
+        // A line that nobody can read is not skipped, unless it is the end of a journal.
+        journal.file.write_all(b"\n").unwrap();
+        assert!(History::read(directory.path()).is_err());
     }
 }

@@ -64,7 +64,13 @@ fn live(sandbox: &Sandbox, disk: &Disk, plan: &Plan, journals: &Path) {
 
 /// What the journals of a directory say.
 pub fn judge(directory: &Path) -> ExitCode {
-    let history = History::read(directory).unwrap();
+    let history = match History::read(directory) {
+        Ok(history) => history,
+        Err(error) => {
+            eprintln!("soak: {}: {error}", directory.display());
+            return ExitCode::FAILURE;
+        }
+    };
     let Ok(log) = fs::read_to_string(directory.join(LOG)) else {
         // An actor has given up, and said why; what the others did half can be read all the same.
         eprintln!("soak: without its log this run cannot be judged");

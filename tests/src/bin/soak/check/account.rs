@@ -3,17 +3,15 @@
 //! Where the order of things cannot be known from outside, it says so and expects nothing; everywhere else
 //! it expects one answer.
 
+use super::device::Device;
 use crate::journal::{Answer, Change, Kind, Login, Typed};
 use std::collections::BTreeSet;
 
-const STEP: u64 = 30;
 const FREE_FAILURES: u32 = 3;
 const FIRST_WAIT: u64 = 5;
 const LONGEST_WAIT: u64 = 900;
 /// Of the hundred that there are, with some to spare for what others did.
 const FEW_FAILURES: u32 = 9;
-const LOOK_AHEAD: u64 = 10;
-const RESYNC: u64 = 100;
 
 /// What has to come of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,24 +40,6 @@ pub struct Account {
     blocked_until: u64,
     /// Anything but right codes one after the other.
     disturbed: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Device {
-    number: u32,
-    kind: Kind,
-    /// Below is used up for certain.
-    low: u64,
-    /// From here on nothing is used up, except what was typed.
-    high: u64,
-    /// Positions that were typed, whatever came of it.
-    typed: BTreeSet<u64>,
-    /// Those that let somebody in.
-    accepted: BTreeSet<u64>,
-    /// A repair knew nothing of it; it counts again after a resynchronisation.
-    lost: bool,
-    /// A position too far ahead, typed by the last attempt.
-    candidate: Option<u64>,
 }
 
 impl Account {
@@ -144,47 +124,57 @@ impl Account {
         self.blocked_until = self.wait_at(login.clock);
         match answer {
             Answer::Accepted => self.succeed(login),
-            Answer::Refused => {
-                self.disturbed = true;
-                if !self.is_replay(login) && self.is_open(login.clock) {
-                    self.fail(login.clock);
-                }
-                self.forget_candidate(login);
-            }
-            _ => {
-                self.disturbed = true;
-                if login.typed == Typed::Wrong {
-                    self.fail(login.clock);
-                }
-                self.may_be_used(login);
-            }
+            Answer::Refused => self.be_refused(login),
+            _ => self.may_have_succeeded(login),
         }
-        if let (
-            Some(device),
-            Typed::Code {
-                device: number,
-                factor,
-            },
-        ) = (&mut self.device, login.typed)
-            && device.number == number
-        {
-            device.typed.insert(factor);
+        if let Some((device, factor)) = self.shown(login.typed) {
+            device.typed(factor);
         }
+    }
+
+    /// The current device, if it is its code that was typed.
+    fn shown(&mut self, typed: Typed) -> Option<(&mut Device, u64)> {
+        let Typed::Code { device, factor } = typed else {
+            return None;
+        };
+        let current = self.device.as_mut();
+        let current = current.filter(|current| current.number == device);
+        current.map(|current| (current, factor))
     }
 
     fn succeed(&mut self, login: &Login) {
         (self.failures, self.blocked_until) = (0, 0);
-        match login.typed {
-            Typed::Code { factor, .. } => {
-                if let Some(device) = &mut self.device {
-                    device.low = device.low.max(factor + 1);
-                    device.high = device.high.max(device.low);
-                    device.accepted.insert(factor);
-                    device.candidate = None;
-                }
-            }
-            Typed::Recovery { number, .. } => drop(self.used.insert(number)),
-            Typed::Wrong => {}
+        if let Some((device, factor)) = self.shown(login.typed) {
+            device.accept(factor);
+        }
+        if let Typed::Recovery { number, .. } = login.typed {
+            self.used.insert(number);
+        }
+    }
+
+    fn be_refused(&mut self, login: &Login) {
+        self.disturbed = true;
+        let open = self.is_open(login.clock);
+        if open && !self.is_replay(login) {
+            self.fail(login.clock);
+        }
+        let shown = self.shown(login.typed).map(|(_, factor)| factor);
+        if let Some(device) = &mut self.device {
+            device.refuse(shown.filter(|_| open));
+        }
+    }
+
+    /// Killed, or without a verdict.
+    fn may_have_succeeded(&mut self, login: &Login) {
+        self.disturbed = true;
+        if login.typed == Typed::Wrong {
+            self.fail(login.clock);
+        }
+        if let Some((device, factor)) = self.shown(login.typed) {
+            device.may_have_accepted(factor);
+        }
+        if let Typed::Recovery { number, .. } = login.typed {
+            self.doubtful.insert(number);
         }
     }
 
@@ -196,57 +186,12 @@ impl Account {
     }
 
     /// A code that is used up is no guess, if the product can see that it is.
-    fn is_replay(&self, login: &Login) -> bool {
-        match (login.typed, &self.device) {
-            (
-                Typed::Code {
-                    device: number,
-                    factor,
-                },
-                Some(device),
-            ) if device.number == number => {
-                match device.kind {
-                    Kind::Hotp => device.low == device.high && factor + 1 == device.low,
-                    Kind::Totp => factor < device.low && login.clock / STEP == factor,
-                    // Has no throttle.
-                    Kind::File => true,
-                }
-            }
-            (Typed::Recovery { set, number }, _) => {
-                self.set == Some(set) && self.used.contains(&number)
-            }
-            _ => false,
+    fn is_replay(&mut self, login: &Login) -> bool {
+        if let Typed::Recovery { set, number } = login.typed {
+            return self.set == Some(set) && self.used.contains(&number);
         }
-    }
-
-    fn forget_candidate(&mut self, login: &Login) {
-        let Some(device) = &mut self.device else {
-            return;
-        };
-        let ahead = device.low + LOOK_AHEAD + 1..=device.low + RESYNC;
-        device.candidate = match login.typed {
-            Typed::Code { factor, .. } if device.kind == Kind::Hotp => {
-                Some(factor).filter(|factor| ahead.contains(factor))
-            }
-            _ => None,
-        };
-    }
-
-    fn may_be_used(&mut self, login: &Login) {
-        match (login.typed, &mut self.device) {
-            (
-                Typed::Code {
-                    device: number,
-                    factor,
-                },
-                Some(device),
-            ) if device.number == number => {
-                device.high = device.high.max(factor + 1);
-                device.candidate = None;
-            }
-            (Typed::Recovery { number, .. }, _) => drop(self.doubtful.insert(number)),
-            _ => {}
-        }
+        let shown = self.shown(login.typed);
+        shown.is_some_and(|(device, factor)| device.is_replay(factor, login.clock))
     }
 
     /// After a change.
@@ -288,8 +233,7 @@ impl Account {
             Change::Recovery { set } => self.take_set(set),
             Change::Resync { factor } => {
                 if let Some(device) = &mut self.device {
-                    (device.low, device.high) = (factor + 1, factor + 1);
-                    (device.lost, device.candidate) = (false, None);
+                    device.resynchronise(factor);
                 }
             }
             Change::Damage => self.damaged = true,
@@ -312,47 +256,7 @@ impl Account {
         self.damaged = false;
         self.set = None;
         if let Some(device) = &mut self.device {
-            device.lost = true;
-        }
-    }
-}
-
-impl Device {
-    fn new(number: u32, kind: Kind) -> Self {
-        Self {
-            number,
-            kind,
-            low: 0,
-            high: 0,
-            typed: BTreeSet::new(),
-            accepted: BTreeSet::new(),
-            lost: false,
-            candidate: None,
-        }
-    }
-
-    fn expects(&self, factor: u64, clock: u64) -> Expected {
-        let used = match self.kind {
-            Kind::File => self.accepted.contains(&factor),
-            Kind::Totp | Kind::Hotp => factor < self.low,
-        };
-        if self.lost {
-            return Expected::Out("the state had been lost");
-        }
-        if used {
-            return Expected::Out("the code was used");
-        }
-        let untouched = factor >= self.high || self.kind == Kind::File;
-        let follows = self.candidate.is_some_and(|first| first + 1 == factor);
-        let in_window = match self.kind {
-            Kind::Hotp => factor <= self.low + LOOK_AHEAD || follows,
-            // One step early, on time; late is what a slow machine makes of it.
-            Kind::Totp | Kind::File => factor == clock / STEP || factor == clock / STEP + 1,
-        };
-        if untouched && in_window && !self.typed.contains(&factor) {
-            Expected::In
-        } else {
-            Expected::Either
+            device.lose();
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::device::Device;
 use super::door::Door;
-use super::owner::{Life, Owner};
+use super::life::Life;
+use super::owner::Owner;
 use crate::journal::{Answer, Change, Deed, Journal, Kind};
 use crate::random::Random;
 use crate::world::World;
