@@ -1,6 +1,6 @@
 //! `pam_app`, typed: a login as a process of its own, what is answered, and what came of it.
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::processes::{DEADLINE, kill_tree, wait};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
@@ -146,6 +146,7 @@ impl Running {
     pub fn kill(mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        clock::clear_after(self.child.id());
         self.rest()
     }
 

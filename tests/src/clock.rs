@@ -1,5 +1,6 @@
 //! Clocks for processes: the machine's, or libfaketime's.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,6 +30,18 @@ impl Clock {
             .env("FAKETIME", time)
             .env("TZ", "UTC")
             .env("DONT_FAKE_MONOTONIC", "1");
+    }
+}
+
+/// Removes what libfaketime shares in a process that was killed: the next process of that number would find it,
+/// and refuse to start.
+pub fn clear_after(pid: u32) {
+    for name in [
+        format!("faketime_shm_{pid}"),
+        format!("sem.faketime_sem_{pid}"),
+    ] {
+        // It is not there under the machine's own clock.
+        let _ = fs::remove_file(Path::new("/dev/shm").join(name));
     }
 }
 

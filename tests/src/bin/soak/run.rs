@@ -30,11 +30,9 @@ pub fn soak(plan: &Plan) -> ExitCode {
         journals.path().display()
     );
     let disk = Disk::ext4(DISK);
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        sandbox::run(|sandbox| live(sandbox, &disk, plan, journals.path()));
-    }));
+    let lived = sandbox::run(|sandbox| live(sandbox, &disk, plan, journals.path()));
     let verdict = judge(journals.path());
-    if lived.is_ok() && verdict == ExitCode::SUCCESS {
+    if lived && verdict == ExitCode::SUCCESS {
         return verdict;
     }
     eprintln!(
@@ -44,22 +42,26 @@ pub fn soak(plan: &Plan) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Everybody at once, round after round.
-fn live(sandbox: &Sandbox, disk: &Disk, plan: &Plan, journals: &Path) {
+/// Everybody at once, round after round. Says whether nobody gave up; the log is kept in any case.
+fn live(sandbox: &Sandbox, disk: &Disk, plan: &Plan, journals: &Path) -> bool {
     let volume = disk.mount(sandbox);
     let world = World::new(sandbox, &volume, journals.to_owned());
-    let mut inventory = Journal::create(journals, "inventory", world.epoch);
-    let mut cast = crew::cast(&world);
+    let lived = catch_unwind(AssertUnwindSafe(|| rounds(&world, plan)));
+    fs::write(journals.join(LOG), sandbox.syslog().lines().join("\n")).unwrap();
+    lived.is_ok()
+}
+
+fn rounds(world: &World, plan: &Plan) {
+    let mut inventory = Journal::create(&world.journals, "inventory", world.epoch);
+    let mut cast = crew::cast(world);
     let began = Instant::now();
     let mut rounds = 0;
     while plan.goes_on(rounds) {
-        crew::round(&world, &mut cast, plan.seed, rounds);
+        crew::round(world, &mut cast, plan.seed, rounds);
         inventory.seen(world.files());
         rounds += 1;
     }
     eprintln!("soak: {rounds} rounds in {} s", began.elapsed().as_secs());
-    drop(cast);
-    fs::write(journals.join(LOG), sandbox.syslog().lines().join("\n")).unwrap();
 }
 
 /// What the journals of a directory say.

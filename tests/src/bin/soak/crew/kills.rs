@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tests::application::Barrier;
 use tests::clients::openssh;
+use tests::clock;
 use tests::processes::{DEADLINE, descendants, wait};
 
 /// From the answer to well behind the verdict, on a machine that has other things to do.
@@ -116,6 +117,7 @@ impl Owner {
         pause(random.below(COMMAND_MICROS));
         child.kill().unwrap();
         let status = wait(&mut child, DEADLINE).unwrap();
+        clock::clear_after(child.id());
         let answer = match status.code() {
             Some(0) => Answer::Done,
             Some(status) => Answer::NotDone(format!("exit status {status}")),
