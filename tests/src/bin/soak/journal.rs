@@ -31,9 +31,9 @@ pub struct Login {
 /// Which code it is. The digits are nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Typed {
-    /// Of the user's so manieth enrolment, at this counter or time step.
+    /// Of this device of the user's, counted from 1, at this counter or time step.
     Code { device: u32, factor: u64 },
-    /// Of the user's so manieth set.
+    /// Of this set of the user's, counted from 1.
     Recovery { set: u32, number: u32 },
     /// None of the user's.
     Wrong,

@@ -11,7 +11,7 @@ const CHUNK: u64 = 512;
 
 /// A time-based one is a counter-based one whose counter is the time step.
 pub struct Device {
-    /// The user's so manieth.
+    /// Which one of the user's, counted from 1.
     pub number: u32,
     secret: String,
     chunks: BTreeMap<u64, Vec<String>>,
