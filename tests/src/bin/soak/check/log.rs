@@ -8,8 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn check(entries: &[Entry], log: &[String]) -> Vec<Violation> {
     let mut violations = accepted(entries, log);
     violations.extend(complaints(entries, log));
+    violations.extend(hung_up(entries, log));
     violations
 }
+
+/// What a module says of an application that went away while it asked.
+const HUNG_UP: &str = "reason=conversation_failed";
 
 /// As many lines as logins; those that were killed may have got as far as the line, or not.
 fn accepted(entries: &[Entry], log: &[String]) -> Vec<Violation> {
@@ -49,12 +53,30 @@ fn complaints(entries: &[Entry], log: &[String]) -> Vec<Violation> {
         .map(|entry| entry.user())
         .collect();
     let of_it = |line: &str, user: &str| line.contains(&format!("state/{user}: "));
-    let excused = |line: &str| damaged.iter().any(|user| of_it(line, user));
+    let excused =
+        |line: &str| line.contains(HUNG_UP) || damaged.iter().any(|user| of_it(line, user));
     let errors = log.iter().filter(|line| line.contains("result=error"));
     errors
         .filter(|line| !excused(line))
         .map(|line| Violation::Log(format!("the log complains: {line}")))
         .collect()
+}
+
+/// A server's process that was killed may leave another in the middle of a question: one for each kill.
+fn hung_up(entries: &[Entry], log: &[String]) -> Vec<Violation> {
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.login().is_some()) {
+        *left.entry(entry.user()).or_default() += usize::from(entry.answer == Answer::Killed);
+    }
+    let mut violations = Vec::new();
+    for line in log.iter().filter(|line| line.contains(HUNG_UP)) {
+        let left = left.entry(field(line, "user").unwrap_or("")).or_default();
+        match left.checked_sub(1) {
+            Some(fewer) => *left = fewer,
+            None => violations.push(Violation::Log(format!("nobody was killed: {line}"))),
+        }
+    }
+    violations
 }
 
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
@@ -88,6 +110,15 @@ mod tests {
     fn somebody_of_whom_no_actor_knows_is_seen() {
         let line = LINE.replace("alice", "mallory");
         assert_eq!(check(&[], &[line]).len(), 1);
+    }
+
+    #[test]
+    fn a_dialogue_that_broke_off_without_a_kill_is_seen() {
+        let line = || "otpgate: result=error user=alice reason=conversation_failed".to_owned();
+        let mut stage = Stage::hotp();
+        stage.login(0, Answer::Killed);
+        assert_eq!(check(&stage.entries(), &[line()]), []);
+        assert_eq!(check(&stage.entries(), &[line(), line()]).len(), 1);
     }
 
     #[test]
