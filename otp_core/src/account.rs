@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -12,6 +13,8 @@ use crate::scratch::ScratchCodes;
 use crate::secret::{Secret, SecretError};
 use crate::totp::{Period, UnixTime};
 use crate::user_name::UserName;
+
+pub mod stored;
 
 /// The format that this version writes and reads.
 pub const VERSION: u32 = 1;
@@ -84,9 +87,9 @@ impl From<Serial> for String {
     }
 }
 
-/// One device of a user.
+/// One device of a user. `S` is the secret, or what stands for it in the file; see [`stored`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Token {
+pub struct Token<S = Secret> {
     /// What the user calls it: `phone`, `yubikey`. Unique within the account.
     pub id: String,
     /// Which enrolment of it this is.
@@ -95,7 +98,7 @@ pub struct Token {
     #[serde(flatten)]
     pub kind: Kind,
     /// The shared key.
-    pub secret: Secret,
+    pub secret: S,
     /// The hash.
     #[serde(default)]
     pub algorithm: Algorithm,
@@ -155,10 +158,13 @@ impl Token {
     }
 }
 
-/// Everything that was enrolled for one user.
+/// Everything that was enrolled for one user. `S` and `C` are its secrets; see [`stored`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Account {
+#[serde(
+    deny_unknown_fields,
+    bound(deserialize = "S: Deserialize<'de>, C: Deserialize<'de>")
+)]
+pub struct Account<S = Secret, C = ScratchCodes> {
     /// [`VERSION`].
     pub version: u32,
     /// The user's name as it stands in the file name: a file that was copied to another name is damage.
@@ -173,10 +179,10 @@ pub struct Account {
     pub created: UnixTime,
     /// The scratch codes of an imported account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scratch: Option<ScratchCodes>,
+    pub scratch: Option<C>,
     /// The devices.
     #[serde(default, rename = "token", skip_serializing_if = "Vec::is_empty")]
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<Token<S>>,
     /// The recovery codes.
     #[serde(default, rename = "recovery", skip_serializing_if = "Vec::is_empty")]
     pub recovery: Vec<StoredRecoveryCode>,
@@ -228,22 +234,15 @@ impl Account {
     /// [`AccountError`] when a list is longer, or a text other, than what [`Account::from_toml`] reads.
     pub fn to_toml(&self) -> Result<Zeroizing<String>, AccountError> {
         self.validate()?;
-        toml::to_string(self)
-            .map(Zeroizing::new)
-            .map_err(|_| AccountError("cannot be written as TOML".into()))
+        to_text(self)
     }
 
-    /// Reads the text of an account file.
+    /// Reads the text of an account file in which nothing is sealed.
     ///
     /// # Errors
     /// [`AccountError`] with the line; the file's text is not repeated, for it holds the secret.
     pub fn from_toml(text: &str) -> Result<Self, AccountError> {
-        let account: Self = toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(0, |span| text.get(..span.start).map_or(0, count_lines));
-            AccountError(format!("line {}: not what an account holds", line + 1))
-        })?;
+        let account: Self = parse(text)?;
         account.validate()?;
         Ok(account)
     }
@@ -282,6 +281,21 @@ impl Account {
         }
         Ok(())
     }
+}
+
+fn to_text(account: &impl Serialize) -> Result<Zeroizing<String>, AccountError> {
+    toml::to_string(account)
+        .map(Zeroizing::new)
+        .map_err(|_| AccountError("cannot be written as TOML".into()))
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, AccountError> {
+    toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map_or(0, |span| text.get(..span.start).map_or(0, count_lines));
+        AccountError(format!("line {}: not what an account holds", line + 1))
+    })
 }
 
 fn count_lines(text: &str) -> usize {

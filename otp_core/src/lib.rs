@@ -11,6 +11,7 @@
 //! | what was enrolled, and what do logins change? | [`account`], [`state`] |
 //! | is the code right? | [`policy`], over [`matching`] and [`throttle`] |
 //! | which numbers and rules apply? | [`config`], [`rules`] |
+//! | what does a stolen backup tell? | [`seal`] |
 //! | where does it all live, and what survives a crash? | [`store`] |
 //! | who ties it together? | [`verifier`]: lock, load, decide, commit, only then answer |
 
@@ -25,6 +26,7 @@ pub mod policy;
 pub mod recovery;
 pub mod rules;
 pub mod scratch;
+pub mod seal;
 pub mod secret;
 pub mod source;
 pub mod state;

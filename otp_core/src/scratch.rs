@@ -9,9 +9,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
+use zeroize::Zeroizing;
 
 use crate::hotp::{Code, Digits};
 use crate::recovery::{RecoveryId, hex_bytes};
+use crate::seal::envelope::Sealable;
 use crate::secret::SecretError;
 
 /// Digits of a scratch code.
@@ -90,6 +92,23 @@ impl ScratchCodes {
     #[must_use]
     pub fn count(&self) -> usize {
         self.hashes.len()
+    }
+}
+
+/// Sealed like secrets: 27 bits do not hide behind a hash for ever.
+impl Sealable for ScratchCodes {
+    fn to_plain(&self) -> Zeroizing<Vec<u8>> {
+        let hashes = self.hashes.iter().flat_map(|hash| hash.0);
+        Zeroizing::new(self.salt.into_iter().chain(hashes).collect())
+    }
+
+    fn from_plain(bytes: &[u8]) -> Option<Self> {
+        let (salt, rest) = bytes.split_first_chunk::<16>()?;
+        let (hashes, rest) = rest.as_chunks::<32>();
+        rest.is_empty().then(|| Self {
+            salt: *salt,
+            hashes: hashes.iter().copied().map(Hash).collect(),
+        })
     }
 }
 

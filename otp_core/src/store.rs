@@ -8,6 +8,7 @@
 //! - [`lock`]: flock with a deadline
 //! - [`decoys`]: the same work for users who are not enrolled
 //! - [`administration`], [`bulk`], [`repair`]: everything that logins do not do
+//! - [`sealing`], [`reseal`]: which key the secrets are sealed with, and sealing them all anew
 //! - [`error`]: what went wrong, where, and the cure
 //!
 //! Beside it stands [`google_authenticator`]: the files that users of pam_google_authenticator have at home.
@@ -20,7 +21,9 @@ pub mod files;
 pub mod google_authenticator;
 pub mod lock;
 pub mod repair;
+pub mod reseal;
 pub mod safe_open;
+pub mod sealing;
 pub mod slots;
 
 pub use error::{Problem, StoreError};

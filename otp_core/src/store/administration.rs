@@ -18,6 +18,7 @@ use super::files::{
 };
 use super::lock::{self, LockError};
 use super::safe_open::Directory;
+use super::sealing::Sealing;
 use super::{Record, Store, decoys, slots};
 use crate::account::Account;
 use crate::state::State;
@@ -25,12 +26,14 @@ use crate::user_name::UserName;
 
 const LOCK_FILE: &str = "administration.lock";
 /// No user name is encoded with a dot in front, so this is nobody's file.
-const TEMPORARY: &str = ".new";
+pub(super) const TEMPORARY: &str = ".new";
 pub(super) const OWNER_ONLY: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The right to change accounts. There is one of it at a time.
 pub struct Administration<'a> {
     pub(super) store: &'a FilesStore,
+    /// As it is now: the store may have been opened before a rotation.
+    pub(super) sealing: Sealing,
     _lock: LockedFile,
 }
 
@@ -74,9 +77,10 @@ impl FilesStore {
         })?;
         let administration = Administration {
             store: self,
+            sealing: Sealing::load(&self.root)?,
             _lock: LockedFile(fd),
         };
-        for directory in [&self.accounts, &self.state, &self.decoys] {
+        for directory in [&self.root, &self.accounts, &self.state, &self.decoys] {
             remove_file(directory, TEMPORARY)?;
         }
         self.clear_staging()?;
@@ -104,7 +108,8 @@ impl Administration<'_> {
             name,
         } = self.place(user);
         state.follow(&account, &account);
-        write_pair(accounts, states, name, &account, &mut state)
+        let text = self.sealing.account_text(&account)?;
+        write_pair(accounts, states, name, &text, &mut state)
     }
 
     /// Whether the user can be enrolled: has no account, and a name that a file can have.
@@ -139,7 +144,7 @@ impl Administration<'_> {
         state.pending = false;
         state.follow(&old, &account);
         // Checked before anything is written: a state without its account would be damage.
-        let text = account_text(user, &account)?;
+        let text = self.sealing.account_text(&account)?;
         record.write(&state)?;
         self.replace_account(user, &text)?;
         Ok(result)
@@ -216,7 +221,9 @@ impl Administration<'_> {
 
     /// Makes the key and the decoys that are missing, and replaces what is damaged: nothing of anybody's
     /// is in them.
-    fn make_decoys(&self) -> Result<(), StoreError> {
+    pub(super) fn make_decoys(&self) -> Result<(), StoreError> {
+        // A key that is missing for the moment is no damage of the decoys.
+        self.sealing.key()?;
         let directory = &self.store.decoys;
         let random = || StoreError::new(&directory.path, Problem::Random);
         let key = directory.read(decoys::KEY_FILE, decoys::KEY_LENGTH);
@@ -237,7 +244,8 @@ impl Administration<'_> {
             }
             let account = decoys::account(number).map_err(|_| random())?;
             let mut state = State::new(&account);
-            write_pair(directory, directory, &name, &account, &mut state)?;
+            let text = self.sealing.account_text(&account)?;
+            write_pair(directory, directory, &name, &text, &mut state)?;
         }
         Ok(())
     }
@@ -253,29 +261,14 @@ pub(super) fn refused(user: &UserName, why: String) -> StoreError {
     StoreError::new(Path::new(user.file_name()), Problem::Refused(why))
 }
 
-pub(super) fn account_text(
-    user: &UserName,
-    account: &Account,
-) -> Result<zeroize::Zeroizing<String>, StoreError> {
-    account
-        .to_toml()
-        .map_err(|error| refused(user, error.to_string()))
-}
-
 /// A pending state, then the account, then the state without `pending`; locked from before it is there.
 fn write_pair(
     accounts: &Directory,
     states: &Directory,
     name: &str,
-    account: &Account,
+    text: &str,
     state: &mut State,
 ) -> Result<(), StoreError> {
-    let text = account.to_toml().map_err(|error| {
-        StoreError::new(
-            &accounts.join(&account_file(name)),
-            Problem::Refused(error.to_string()),
-        )
-    })?;
     state.pending = true;
     let locked = replace_state(states, name, state)?;
     drop(write_temporary(accounts, text.as_bytes())?);
@@ -302,7 +295,7 @@ pub(super) fn replace_state(
     Ok(locked)
 }
 
-fn write_temporary(directory: &Directory, bytes: &[u8]) -> Result<OwnedFd, StoreError> {
+pub(super) fn write_temporary(directory: &Directory, bytes: &[u8]) -> Result<OwnedFd, StoreError> {
     let path = || directory.join(TEMPORARY);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&directory.fd, TEMPORARY, flags, OWNER_ONLY)
@@ -316,7 +309,7 @@ fn write_temporary(directory: &Directory, bytes: &[u8]) -> Result<OwnedFd, Store
     Ok(fd)
 }
 
-fn rename_temporary(directory: &Directory, name: &str) -> Result<(), StoreError> {
+pub(super) fn rename_temporary(directory: &Directory, name: &str) -> Result<(), StoreError> {
     rustix::fs::renameat(&directory.fd, TEMPORARY, &directory.fd, name)
         .map_err(|error| StoreError::io(&directory.join(name), "rename", error))?;
     sync_directory(directory)
@@ -326,7 +319,7 @@ pub(super) fn sync_directory(directory: &Directory) -> Result<(), StoreError> {
     rustix::fs::fsync(&directory.fd).map_err(|error| StoreError::io(&directory.path, "sync", error))
 }
 
-fn remove_file(directory: &Directory, name: &str) -> Result<(), StoreError> {
+pub(super) fn remove_file(directory: &Directory, name: &str) -> Result<(), StoreError> {
     match rustix::fs::unlinkat(&directory.fd, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(StoreError::io(&directory.join(name), "remove", error)),

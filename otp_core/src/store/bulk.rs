@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::administration::{Administration, OWNER_ONLY, account_text, refused, sync_directory};
+use super::administration::{Administration, OWNER_ONLY, refused, sync_directory};
 use super::error::{Problem, StoreError};
 use super::files::{FilesStore, LockedFile, account_file, write_all_at};
 use super::safe_open::Directory;
@@ -81,7 +81,7 @@ impl Administration<'_> {
 
     fn stage(&self, staging: &Directory, users: &[Enrolment]) -> Result<(), StoreError> {
         for (number, enrolment) in users.iter().enumerate() {
-            let text = account_text(&enrolment.user, &enrolment.account)?;
+            let text = self.sealing.account_text(&enrolment.account)?;
             let state = slots::new_file(&enrolment.state, enrolment.user.file_name());
             write_new(staging, &state_name(number), &state)?;
             write_new(staging, &account_name(number), text.as_bytes())?;
@@ -135,14 +135,14 @@ impl Administration<'_> {
     }
 
     /// Waits until all that was written to this file system is on the disk.
-    fn sync_all(&self) -> Result<(), StoreError> {
+    pub(super) fn sync_all(&self) -> Result<(), StoreError> {
         let root = &self.store.root;
         rustix::fs::syncfs(&root.fd).map_err(|error| StoreError::io(&root.path, "sync", error))
     }
 }
 
 impl FilesStore {
-    fn make_staging(&self) -> Result<Directory, StoreError> {
+    pub(super) fn make_staging(&self) -> Result<Directory, StoreError> {
         let fail = |error| StoreError::io(&self.root.join(STAGING), "make the directory", error);
         rustix::fs::mkdirat(&self.root.fd, STAGING, OWNER_ONLY | Mode::XUSR).map_err(fail)?;
         self.root.inside(STAGING)
@@ -171,18 +171,23 @@ fn state_name(number: usize) -> String {
     format!("{number}.state")
 }
 
-fn account_name(number: usize) -> String {
+pub(super) fn account_name(number: usize) -> String {
     format!("{number}.toml")
 }
 
-fn write_new(directory: &Directory, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn write_new(directory: &Directory, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let fail = |error: Errno| StoreError::io(&directory.join(name), "write", error);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&directory.fd, name, flags, OWNER_ONLY).map_err(fail)?;
     write_all_at(&fd, bytes, 0).map_err(fail)
 }
 
-fn rename(from: &Directory, old: &str, to: &Directory, new: &str) -> Result<(), StoreError> {
+pub(super) fn rename(
+    from: &Directory,
+    old: &str,
+    to: &Directory,
+    new: &str,
+) -> Result<(), StoreError> {
     rustix::fs::renameat(&from.fd, old, &to.fd, new)
         .map_err(|error| StoreError::io(&to.join(new), "rename", error))
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::seal::KeyId;
+
 /// A file of the store, and what is wrong with it.
 #[derive(Debug)]
 pub struct StoreError {
@@ -86,6 +88,22 @@ pub enum Problem {
     Random,
     /// The configuration file must not be trusted.
     Configuration(Box<Problem>),
+    /// The directory of the seal keys is not there, or must not be trusted.
+    KeysDirectory(Box<Problem>),
+    /// The file with the seal keys must not be trusted, or cannot be read.
+    SealKey(Box<Problem>),
+    /// The file with the seal keys holds something else.
+    SealKeyText(String),
+    /// The file with the seal keys is missing, and this key is needed.
+    SealKeyMissing(KeyId),
+    /// The file with the seal keys is there, and this key is not in it.
+    SealKeyUnknown(KeyId),
+    /// `seal.toml` is wrong.
+    SealSettings(String),
+    /// `seal.toml` is missing, and there are sealed secrets.
+    SealSettingsMissing,
+    /// A sealed secret was changed, or belongs to another user or device.
+    SealBroken,
     /// A directory of the store must not be trusted.
     Directory(Box<Problem>),
     /// A decoy is missing or damaged, so that users who are not enrolled cannot be refused at the usual
@@ -212,11 +230,33 @@ impl Problem {
             Problem::Configuration(_) => {
                 "make it a file of root's that nobody else may write: chown root, chmod 644"
             }
+            Problem::KeysDirectory(_) => {
+                "make it, as root's, with nobody else to write in it: mkdir, chown root, chmod 755"
+            }
+            Problem::SealKey(inner) if matches!(**inner, Problem::Io { .. }) => inner.cure(),
+            Problem::SealKey(_) => {
+                "make it a plain file of root's that nobody else may read: chown root, chmod 600"
+            }
+            Problem::SealKeyText(_) => "put the right file back: 64 hexadecimal digits a line",
+            Problem::SealKeyMissing(_) => {
+                "put it back from where you keep it (a systemd credential: `systemctl restart otpgate-seal-key`)"
+            }
+            Problem::SealKeyUnknown(_) => {
+                "add the line with that key in front of the others; `otpgate seal status` tells more"
+            }
+            Problem::SealSettings(_) => "correct it, or put it back from a backup",
+            Problem::SealSettingsMissing => {
+                "run `otpgate seal init`, with --key-file if it is elsewhere"
+            }
+            Problem::SealBroken => {
+                "put the user's own account back from a backup, or run `otpgate remove USER --force` and enrol again"
+            }
             Problem::Directory(_) => "give it to root alone: chown root, chmod 700",
             // What is not the decoy's own fault has its own cure.
             Problem::Decoy(inner) if matches!(**inner, Problem::Io { .. } | Problem::Busy) => {
                 inner.cure()
             }
+            Problem::Decoy(inner) if inner.is_of_seal_key() => inner.cure(),
             Problem::Decoy(_) => "run `otpgate init`, which makes the decoys anew",
             Problem::Random => "check /dev/urandom",
             Problem::Removed | Problem::Changed => "log in again",
@@ -237,10 +277,29 @@ impl Problem {
     #[must_use]
     pub fn itself(&self) -> &Self {
         match self {
-            Self::Configuration(problem) | Self::Directory(problem) | Self::Decoy(problem) => {
-                problem
-            }
+            Self::Configuration(problem)
+            | Self::Directory(problem)
+            | Self::KeysDirectory(problem)
+            | Self::SealKey(problem)
+            | Self::Decoy(problem) => problem,
             problem => problem,
+        }
+    }
+}
+
+impl Problem {
+    /// Whether the keys that secrets are sealed with are what is wrong, for everybody alike.
+    #[must_use]
+    pub fn is_of_seal_key(&self) -> bool {
+        match self {
+            Self::Decoy(problem) => problem.is_of_seal_key(),
+            Self::SealKey(_)
+            | Self::SealKeyText(_)
+            | Self::SealKeyMissing(_)
+            | Self::SealKeyUnknown(_)
+            | Self::SealSettings(_)
+            | Self::SealSettingsMissing => true,
+            _ => false,
         }
     }
 }
@@ -295,6 +354,26 @@ impl fmt::Display for Problem {
             Self::NotUtf8 => f.write_str("damaged: not UTF-8"),
             Self::Random => f.write_str("the kernel gave no random bytes"),
             Self::Configuration(problem) | Self::Directory(problem) => problem.fmt(f),
+            Self::KeysDirectory(problem) => match problem.itself() {
+                Self::NotInitialised => f.write_str("there is no such directory for the seal key"),
+                problem => write!(f, "the directory of the seal key: {problem}"),
+            },
+            Self::SealKey(problem) => write!(f, "the seal key: {problem}"),
+            Self::SealKeyText(what) => write!(f, "is no file of seal keys: {what}"),
+            Self::SealKeyMissing(id) => {
+                write!(
+                    f,
+                    "the seal key is missing, and secrets are sealed with {id}"
+                )
+            }
+            Self::SealKeyUnknown(id) => {
+                write!(f, "holds other seal keys, and secrets are sealed with {id}")
+            }
+            Self::SealSettings(what) => write!(f, "damaged: {what}"),
+            Self::SealSettingsMissing => f.write_str("is missing, and there are sealed secrets"),
+            Self::SealBroken => f.write_str(
+                "a sealed secret does not open: it was changed, or is another user's or device's",
+            ),
             Self::Decoy(problem) => write!(f, "a decoy: {problem}"),
             Self::Refused(why) => f.write_str(why),
             Self::Removed => f.write_str("was removed during the login"),

@@ -12,8 +12,10 @@ use zeroize::Zeroizing;
 use super::error::{Problem, StoreError};
 use super::lock::{self, LockError};
 use super::safe_open::Directory;
+use super::sealing::Sealing;
 use super::slots::{self, Current};
 use super::{Record, Store, decoys};
+use crate::account::stored::StoredAccount;
 use crate::account::{self, Account};
 use crate::state::State;
 use crate::user_name::UserName;
@@ -25,13 +27,16 @@ pub struct FilesStore {
     pub(super) accounts: Directory,
     pub(super) state: Directory,
     pub(super) decoys: Directory,
+    pub(super) sealing: Sealing,
 }
 
 pub(super) const ACCOUNTS: &str = "accounts";
 pub(super) const STATE: &str = "state";
 pub(super) const DECOYS: &str = "decoys";
 
-fn names_in(directory: &Directory) -> Result<impl Iterator<Item = String> + use<>, StoreError> {
+pub(super) fn names_in(
+    directory: &Directory,
+) -> Result<impl Iterator<Item = String> + use<>, StoreError> {
     let entries = rustix::fs::Dir::read_from(&directory.fd)
         .map_err(|error| StoreError::io(&directory.path, "list", error))?;
     Ok(entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned())))
@@ -68,6 +73,7 @@ impl FilesStore {
             accounts: accounts?,
             state: state?,
             decoys: decoys?,
+            sealing: Sealing::load(&root)?,
             root,
         })
     }
@@ -200,8 +206,7 @@ impl FilesStore {
                 ));
             }
         };
-        let account = parse_account(&text, place.name)
-            .map_err(|problem| StoreError::new(&place.accounts.join(&file), problem))?;
+        let account = self.read_account(&text, place.name, &place.accounts.join(&file))?;
         check_tie(&account, &current.state).map_err(|problem| StoreError::new(&path(), problem))?;
         let name = place.name.to_owned();
         Ok(Some(FileRecord {
@@ -257,6 +262,18 @@ impl FilesStore {
             .collect()
     }
 
+    /// Reads an account file's bytes, and opens its secrets.
+    pub(super) fn read_account(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        path: &Path,
+    ) -> Result<Account, StoreError> {
+        let stored =
+            parse_account(bytes, name).map_err(|problem| StoreError::new(path, problem))?;
+        self.sealing.open(&self.root, &stored, path)
+    }
+
     /// Whether the locked descriptor is still what the path leads to.
     fn is_current(&self, place: &Place<'_>, locked: &LockedFile) -> Result<bool, StoreError> {
         let fail = |error| StoreError::io(&place.state.join(place.name), "stat", error);
@@ -271,11 +288,11 @@ impl FilesStore {
     }
 }
 
-/// Reads an account file's bytes and holds its user against the file name.
-pub(super) fn parse_account(bytes: &[u8], name: &str) -> Result<Account, Problem> {
+/// Reads an account file's bytes and holds its user against the file name. Opens no secret.
+pub(super) fn parse_account(bytes: &[u8], name: &str) -> Result<StoredAccount, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::NotUtf8)?;
     let account =
-        Account::from_toml(text).map_err(|error| Problem::DamagedAccount(error.to_string()))?;
+        StoredAccount::parse(text).map_err(|error| Problem::DamagedAccount(error.to_string()))?;
     if account.user != name {
         return Err(Problem::DamagedAccount(
             "it is the account of another user".into(),

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::administration::{Administration, replace_state};
 use super::error::{Problem, StoreError};
-use super::files::{account_file, parse_account};
+use super::files::account_file;
 use super::safe_open::{Directory, GROUP_AND_OTHERS};
 use super::{Store, slots};
 use crate::account::{Account, Kind, LARGEST_FILE};
@@ -55,8 +55,7 @@ impl Administration<'_> {
             .accounts
             .read(&file, LARGEST_FILE)?
             .ok_or_else(|| store.not_enrolled(user))?;
-        let account = parse_account(&text, name)
-            .map_err(|problem| StoreError::new(&store.accounts.join(&file), problem))?;
+        let account = store.read_account(&text, name, &store.accounts.join(&file))?;
         let (state, repaired) = mended(&account, self.readable_state(name)?, now);
         drop(replace_state(&store.state, name, &state)?);
         store.is_enrolled(user)?;

@@ -46,6 +46,24 @@ impl Directory {
     }
 
     fn open_at(at: impl AsFd, name: &Path, path: PathBuf) -> Result<Self, StoreError> {
+        Self::open_checked(at, name, path, GROUP_AND_OTHERS)
+    }
+
+    /// Opens a directory into which nobody else may write, such as `/etc/otpgate`.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub(super) fn open_readable(path: &Path) -> Result<Self, StoreError> {
+        Self::open_checked(rustix::fs::CWD, path, path.to_owned(), WRITE_FOR_OTHERS)
+            .map_err(|error| error.of(Problem::KeysDirectory))
+    }
+
+    fn open_checked(
+        at: impl AsFd,
+        name: &Path,
+        path: PathBuf,
+        forbidden: u32,
+    ) -> Result<Self, StoreError> {
         let flags = ALWAYS | OFlags::DIRECTORY | OFlags::RDONLY;
         let fd =
             rustix::fs::openat(at, name, flags, Mode::empty()).map_err(|error| match error {
@@ -55,7 +73,7 @@ impl Directory {
             })?;
         let stat = rustix::fs::fstat(&fd).map_err(|error| StoreError::io(&path, "stat", error))?;
         check_owner(&stat, &|| path.clone())
-            .and_then(|()| check_mode(&stat, GROUP_AND_OTHERS, &|| path.clone()))
+            .and_then(|()| check_mode(&stat, forbidden, &|| path.clone()))
             .map_err(|error| error.of(Problem::Directory))?;
         Ok(Self { fd, path })
     }
@@ -109,21 +127,33 @@ impl Directory {
     }
 }
 
+/// Reads a file of ours that nobody else may read, anywhere; `None` when there is none.
+///
+/// # Errors
+/// All that [`inspect`] finds, a failing open or read.
+pub(super) fn read_private(
+    path: &Path,
+    most: u64,
+) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    read_anywhere(path, GROUP_AND_OTHERS, most)
+}
+
 /// Reads a configuration file, which others may read but not write; `None` when there is none.
 ///
 /// # Errors
 /// All that [`inspect`] finds, a failing open or read, and text that is not UTF-8.
 pub fn read_configuration(path: &Path, most: u64) -> Result<Option<String>, StoreError> {
-    let bytes =
-        read_configuration_bytes(path, most).map_err(|error| error.of(Problem::Configuration))?;
+    let bytes = read_anywhere(path, WRITE_FOR_OTHERS, most)
+        .map_err(|error| error.of(Problem::Configuration))?;
     let Some(bytes) = bytes else { return Ok(None) };
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| StoreError::new(path, Problem::Configuration(Box::new(Problem::NotUtf8))))?;
     Ok(Some(text.to_owned()))
 }
 
-fn read_configuration_bytes(
+fn read_anywhere(
     path: &Path,
+    forbidden: u32,
     most: u64,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     let fd = match rustix::fs::open(path, ALWAYS | OFlags::RDONLY, Mode::empty()) {
@@ -131,7 +161,7 @@ fn read_configuration_bytes(
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(StoreError::io(path, "open", error)),
     };
-    let stat = inspect(&fd, WRITE_FOR_OTHERS, most, &|| path.to_owned())?;
+    let stat = inspect(&fd, forbidden, most, &|| path.to_owned())?;
     read_whole(&fd, &stat, &|| path.to_owned()).map(Some)
 }
 
