@@ -77,6 +77,13 @@ pub enum Command {
     Resync(UserDevice),
     /// Repair a user's state file without reopening used codes.
     Repair(User),
+    /// Encrypt the secrets on the disk, with a key that is kept elsewhere.
+    ///
+    /// Then a stolen backup of the state directory gives no secret away. It helps neither against root on
+    /// this host nor when the key is in the same backup. Every command may be cut short: logins go on, and
+    /// the same command once more does the rest.
+    #[command(subcommand)]
+    Seal(Seal),
     /// Find what locks people out, or lets them round the code.
     ///
     /// Looks at the state, the clock, the pam.d files and what sshd really runs with. Exit status: 0
@@ -198,6 +205,28 @@ pub struct HowToImport {
         hide_short_help = true
     )]
     pub pam_dir: PathBuf,
+}
+
+/// `otpgate seal`.
+#[derive(Debug, Subcommand)]
+pub enum Seal {
+    /// Seal all secrets, and from now on every new one.
+    ///
+    /// Makes a key where there is none, and never overwrites one.
+    Init {
+        /// Where the key is, or is to be: outside of the state directory, and of its backups; at first
+        /// /etc/otpgate/seal.key. Given later, the key has to be there already.
+        #[arg(long, value_name = "PATH")]
+        key_file: Option<PathBuf>,
+    },
+    /// Seal all secrets with a new key, then take the old one out of the key file.
+    Rotate,
+    /// Say whether secrets are sealed, with which key, and what is left to do.
+    ///
+    /// Exit status: 0, or 1 when the key is missing or not all accounts are as they should be.
+    Status,
+    /// Write all secrets in clear again. The key file stays.
+    Off,
 }
 
 /// `otpgate setup`.

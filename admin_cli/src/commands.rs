@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod check;
+mod check_seal;
 mod check_store;
 mod code;
 mod enroll;
@@ -14,6 +15,7 @@ mod recovery;
 mod remove;
 mod repair;
 mod resync;
+mod seal;
 mod setup;
 mod show;
 mod switch;
@@ -55,6 +57,7 @@ pub fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Unlock(arguments) => unlock::run(&context, arguments),
         Command::Resync(arguments) => resync::run(&context, arguments),
         Command::Repair(arguments) => repair::run(&context, arguments),
+        Command::Seal(what) => seal::run(&context, what),
         Command::Check(arguments) => check::run(&context, arguments),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { out } => generate::man(out.as_deref()),

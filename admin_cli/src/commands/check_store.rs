@@ -7,6 +7,7 @@ use otp_core::config::ConfigError;
 use otp_core::store::{FilesStore, Problem, Store as _, StoreError};
 use otp_core::user_name::UserName;
 
+use super::check_seal::check_seal;
 use super::name;
 use crate::host::finding::Finding;
 use crate::host::pam_stack::NamedConfig;
@@ -72,7 +73,10 @@ pub(super) fn check_store(state_dir: &Path) -> Vec<Finding> {
         Ok(store) => store,
         Err(error) => return vec![foundation_finding("store", &error, "0700")],
     };
-    let mut findings = Vec::from_iter(check_decoys(&store));
+    let mut findings = check_seal(&store);
+    // A key that is missing is missing for the decoys too.
+    let has_key = findings.iter().all(|finding| finding.code != "seal-key");
+    findings.extend(check_decoys(&store).filter(|_| has_key));
     findings.extend(check_users(&store));
     findings.extend(check_file_system(state_dir));
     findings
@@ -81,11 +85,19 @@ pub(super) fn check_store(state_dir: &Path) -> Vec<Finding> {
 /// About a file or a directory without which nobody is let in.
 fn foundation_finding(code: &'static str, error: &StoreError, mode: &str) -> Finding {
     let place = error.path.display().to_string();
+    let mode = match error.problem {
+        Problem::SealKey(_) => "0600",
+        _ => mode,
+    };
     let refused = format!("{}. Every login is refused.", error.problem);
     let (meaning, cure) = match error.problem.itself() {
         Problem::NotInitialised => (refused, "otpgate init".to_owned()),
         Problem::Owner { expected, .. } => (refused, format!("chown {expected} {place}")),
         Problem::Mode { .. } => (refused, format!("chmod {mode} {place}")),
+        Problem::SealKeyText(_) | Problem::SealSettings(_) => (
+            refused,
+            "put the right file back from where you keep it".to_owned(),
+        ),
         Problem::Io { error: cause, .. } if cause.kind() == ErrorKind::PermissionDenied => (
             format!("{}, so it was not checked.", error.problem),
             "run `otpgate check` as root".to_owned(),
@@ -118,7 +130,11 @@ fn decoy_finding(damaged: impl IntoIterator<Item = StoreError>) -> Option<Findin
         error.problem
     );
     let place = error.path.display().to_string();
-    Some(Finding::error("store", place, meaning, "otpgate init"))
+    let cure = match error.problem.is_of_seal_key() {
+        true => "otpgate seal status    # says which key is missing",
+        false => "otpgate init",
+    };
+    Some(Finding::error("store", place, meaning, cure))
 }
 
 fn check_users(store: &FilesStore) -> Vec<Finding> {
@@ -131,6 +147,8 @@ fn check_users(store: &FilesStore) -> Vec<Finding> {
     let mut damaged = enrolled
         // Nobody's own file; `check_decoys` speaks of it.
         .filter(|(error, _)| !error.path.starts_with(&decoys))
+        // Neither is what ails everybody.
+        .filter(|(error, _)| !is_missing_key(store, error))
         .map(|(error, user)| user_finding(&error, &user));
     let mut findings: Vec<Finding> = damaged.by_ref().take(MOST_LISTED).collect();
     let unlisted = damaged.count();
@@ -145,10 +163,26 @@ fn check_users(store: &FilesStore) -> Vec<Finding> {
     findings
 }
 
+/// The key that secrets are to be sealed with is missing: `check_seal` has said so, once.
+fn is_missing_key(store: &FilesStore, error: &StoreError) -> bool {
+    let settings = store.sealing().settings();
+    match error.problem.itself() {
+        Problem::SealKeyMissing(_) => settings.is_some(),
+        Problem::SealKeyUnknown(id) => settings.is_some_and(|settings| settings.key == *id),
+        _ => false,
+    }
+}
+
 fn user_finding(error: &StoreError, user: &UserName) -> Finding {
     let (name, place) = (name::quoted(user), error.path.display().to_string());
     let cure = match error.problem {
         _ if error.is_repairable() => format!("otpgate repair {name}"),
+        Problem::SealSettingsMissing => {
+            "otpgate seal init    # with --key-file if the key is elsewhere".to_owned()
+        }
+        Problem::SealKeyMissing(id) | Problem::SealKeyUnknown(id) => {
+            format!("put the key {id} back, in front of the others; then: otpgate seal rotate")
+        }
         Problem::Busy => format!("fuser -v {place}    # says which process holds it"),
         Problem::Io { .. } => "dmesg    # says what is wrong with the disk".to_owned(),
         _ => format!(

@@ -306,7 +306,7 @@ mod tests {
         assert_ne!(first, second);
     }
 
-    /// Appendix A.3.1 of draft-irtf-cfrg-xchacha-03, tried with the same key, nonce and associated data.
+    /// Appendix A.3.1 of draft-irtf-cfrg-xchacha-03.
     #[test]
     fn the_cipher_is_the_one_of_the_draft() {
         let hex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();

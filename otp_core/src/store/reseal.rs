@@ -48,6 +48,14 @@ pub struct Counts {
     pub damaged: u64,
 }
 
+impl Counts {
+    /// All together.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.sealed + self.clear + self.other_key + self.unknown_key + self.damaged
+    }
+}
+
 /// What became of all accounts.
 #[derive(Debug, Default)]
 pub struct Converted {
