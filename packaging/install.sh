@@ -47,7 +47,7 @@ chmod 644 "$destination/etc/otpgate/otpgate-sshd.toml"
 put 644 "$pam_file" /etc/pam.d/otpgate-sshd
 
 if [ "$family" = rpm ]; then
-    for unit in otpgate-sshd otpgate-sshd-keygen; do
+    for unit in otpgate-sshd otpgate-sshd-keygen otpgate-seal-key; do
         put 644 packaging/systemd/$unit.service /usr/lib/systemd/system/$unit.service
     done
 fi

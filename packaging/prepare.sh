@@ -16,6 +16,7 @@ cp -R "$here/debian" "$tree/debian"
 # debhelper knows where units belong in its release of Debian.
 cp "$here/systemd/otpgate-sshd.service" "$tree/debian/otpgate-sshd.service"
 cp "$here/systemd/otpgate-sshd-keygen.service" "$tree/debian/otpgate-sshd.otpgate-sshd-keygen.service"
+cp "$here/systemd/otpgate-seal-key.service" "$tree/debian/otpgate.otpgate-seal-key.service"
 cp "$tree/debian/copyright" "$tree/THIRD-PARTY"
 
 # A spec file cannot include what scripts share, so that is put in.

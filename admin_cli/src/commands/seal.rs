@@ -74,7 +74,7 @@ fn rotate(context: &Context<'_>) -> Result<u8, CliError> {
     );
     if administration.key_file_is_in_memory()? {
         text += &format!(
-            "{path} is in memory: write it to where it comes from too (otpgate.toml(5), Sealed secrets).\n"
+            "{path} is in memory: write it to where it comes from too (otpgate-seal-key(8)).\n"
         );
     }
     report(context, &settings, &converted, &text)

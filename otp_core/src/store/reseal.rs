@@ -445,7 +445,7 @@ impl Administration<'_> {
             return Ok(());
         }
         let why = format!(
-            "a key made here, in memory, would be lost at the next restart; {cure} (otpgate.toml(5), Sealed secrets)"
+            "a key made here, in memory, would be lost at the next restart; {cure} (otpgate-seal-key(8))"
         );
         Err(refused(path, &why))
     }
