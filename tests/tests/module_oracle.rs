@@ -17,6 +17,16 @@ use tests::strace;
 
 #[test]
 fn all_kinds_of_users_see_and_cost_the_same() {
+    compare_all(&[]);
+}
+
+#[test]
+fn all_kinds_of_users_see_and_cost_the_same_when_secrets_are_sealed() {
+    compare_all(&["seal", "init"]);
+}
+
+/// Enrols people of each kind, runs `otpgate` with these arguments, and compares what they see.
+fn compare_all(and_then: &[&str]) {
     sandbox::run(|sandbox| {
         let installation = Installation::prepared(&sandbox.path(""), "");
         installation.must(&["init"]);
@@ -32,6 +42,11 @@ fn all_kinds_of_users_see_and_cost_the_same() {
             }
         }
         installation.must(&["disable", "disabled"]);
+        if !and_then.is_empty() {
+            let key = installation.path("seal.key");
+            let place = ["--key-file", key.to_str().unwrap()];
+            installation.must(&[and_then, &place].concat());
+        }
         // Five failures lock; without waits at first, so that it does not take hours.
         installation.configure(&format!("{LOCKING}\nfree_failures = 20"));
         fail(&installation, "shut-out", 5);

@@ -38,6 +38,10 @@ pub fn bench() {
                 place.logins("theirs", "root", Answers::File(&codes)),
             ),
             (
+                "otpgate, right code, sealed",
+                place.logins("sealed", "alice", Answers::File(&codes)),
+            ),
+            (
                 "otpgate, wrong code, enrolled",
                 place.logins("ours", "bob", Answers::Same("000000")),
             ),
@@ -85,6 +89,13 @@ fn print(rows: &[(&str, Vec<f64>)]) {
         )
     );
     println!(
+        "| otpgate right code, sealed / in clear | | {:.2} |",
+        ratio(
+            "otpgate, right code, sealed",
+            "otpgate, right code, committed"
+        )
+    );
+    println!(
         "| otpgate right code / floor | | {:.2} |",
         ratio(
             "otpgate, right code, committed",
@@ -108,37 +119,16 @@ impl Place {
         let place = Self {
             directory: directory.to_owned(),
         };
-        let (module, config) = (
-            built::release("OTPGATE_MODULE", "libpam_otpgate.so"),
-            place.path("otpgate.toml"),
-        );
         fs::create_dir(place.path(CONFDIR)).unwrap();
-        let state = place.path("state");
-        fs::write(&config, format!("state_dir = \"{}\"\n", state.display())).unwrap();
-        place.otpgate(&["init"]);
         fs::write(place.path("secret"), SECRET).unwrap();
-        let from = place.path("secret");
-        let from = from.to_str().unwrap();
-        for user in ["alice", "bob", "grace"] {
-            place.otpgate(&[
-                "enroll",
-                user,
-                "--hotp",
-                "--counter",
-                "1",
-                "--no-confirm",
-                "--json",
-                "--secret-from",
-                from,
-            ]);
-        }
-        let line = format!(
-            "auth required {} config={} no_delay",
-            module.display(),
-            config.display()
-        );
-        fs::write(place.path("pam.d/ours"), format!("{line}\n")).unwrap();
+        let line = place.store("ours");
         fs::write(place.path("pam.d/grace"), format!("{line} grace=1d\n")).unwrap();
+        place.store("sealed");
+        let key = place.path("seal.key");
+        place.otpgate(
+            "sealed",
+            &["seal", "init", "--key-file", key.to_str().unwrap()],
+        );
         let theirs = place.path("google_authenticator");
         fs::write(
             &theirs,
@@ -154,15 +144,51 @@ impl Place {
         place
     }
 
+    /// A store with three users, and a service that asks for their codes. Returns the line in pam.d.
+    fn store(&self, service: &str) -> String {
+        let (module, config) = (
+            built::release("OTPGATE_MODULE", "libpam_otpgate.so"),
+            self.config(service),
+        );
+        let state = self.path(&format!("{service}.state"));
+        fs::write(&config, format!("state_dir = \"{}\"\n", state.display())).unwrap();
+        self.otpgate(service, &["init"]);
+        let secret = self.path("secret");
+        let from = ["--secret-from", secret.to_str().unwrap()];
+        for user in ["alice", "bob", "grace"] {
+            let enroll = [
+                "enroll",
+                user,
+                "--hotp",
+                "--counter",
+                "1",
+                "--no-confirm",
+                "--json",
+            ];
+            self.otpgate(service, &[&enroll[..], &from].concat());
+        }
+        let line = format!(
+            "auth required {} config={} no_delay",
+            module.display(),
+            config.display()
+        );
+        fs::write(self.path(CONFDIR).join(service), format!("{line}\n")).unwrap();
+        line
+    }
+
+    fn config(&self, service: &str) -> PathBuf {
+        self.path(&format!("{service}.toml"))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    fn otpgate(&self, arguments: &[&str]) {
+    fn otpgate(&self, service: &str, arguments: &[&str]) {
         let mut command = Command::new(built::release("OTPGATE_COMMAND", "otpgate"));
         let output = command
             .arg("--config")
-            .arg(self.path("otpgate.toml"))
+            .arg(self.config(service))
             .args(arguments)
             .output()
             .unwrap();
