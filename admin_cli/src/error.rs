@@ -4,6 +4,7 @@ use std::fmt;
 
 use otp_core::config::ConfigError;
 use otp_core::secret::SecretError;
+use otp_core::shown;
 use otp_core::store::StoreError;
 
 /// Done; or, of a question, "yes".
@@ -24,7 +25,7 @@ impl CliError {
     /// An error with [`ERROR`] as its status.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
-            message: message.into(),
+            message: shown::lines(&message.into()),
             status: ERROR,
         }
     }
@@ -32,7 +33,7 @@ impl CliError {
     /// A "no" with its reason.
     pub fn no(message: impl Into<String>) -> Self {
         Self {
-            message: message.into(),
+            message: shown::lines(&message.into()),
             status: NO,
         }
     }

@@ -13,6 +13,7 @@
 //! | which numbers and rules apply? | [`config`], [`rules`] |
 //! | what does a stolen backup tell? | [`seal`] |
 //! | where does it all live, and what survives a crash? | [`store`] |
+//! | how is text shown that somebody else chose? | [`shown`] |
 //! | who ties it together? | [`verifier`]: lock, load, decide, commit, only then answer |
 
 pub mod account;
@@ -28,6 +29,7 @@ pub mod rules;
 pub mod scratch;
 pub mod seal;
 pub mod secret;
+pub mod shown;
 pub mod source;
 pub mod state;
 pub mod store;

@@ -74,7 +74,8 @@ impl Finding {
 /// The findings as text for a terminal, in the order given.
 #[must_use]
 pub fn render(findings: &[Finding]) -> String {
-    findings.iter().map(render_one).collect()
+    // Names of files and values of settings are whatever somebody wrote.
+    otp_core::shown::lines(&findings.iter().map(render_one).collect::<String>())
 }
 
 fn render_one(finding: &Finding) -> String {

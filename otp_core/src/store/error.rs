@@ -109,6 +109,10 @@ pub enum Problem {
     /// A decoy is missing or damaged, so that users who are not enrolled cannot be refused at the usual
     /// cost.
     Decoy(Box<Problem>),
+    /// The count of failures at a user's own file must not be trusted, or cannot be read.
+    Guesses(Box<Problem>),
+    /// The directory in which a user's own file would be is not there, so there may be a file all the same.
+    NotMounted,
     /// An administrative change was refused by what it was given.
     Refused(String),
     /// A user's own file was there before the question and is not there now.
@@ -258,6 +262,13 @@ impl Problem {
             }
             Problem::Decoy(inner) if inner.is_of_seal_key() => inner.cure(),
             Problem::Decoy(_) => "run `otpgate init`, which makes the decoys anew",
+            Problem::Guesses(inner) if matches!(**inner, Problem::Io { .. } | Problem::Busy) => {
+                inner.cure()
+            }
+            Problem::Guesses(_) => "run `otpgate unlock USER`, which makes it anew",
+            Problem::NotMounted => {
+                "mount or make it; for a user who is not to have one, write a rule, or /nonexistent as the home"
+            }
             Problem::Random => "check /dev/urandom",
             Problem::Removed | Problem::Changed => "log in again",
             Problem::NoSecretFile => "make it anew with google-authenticator",
@@ -281,7 +292,8 @@ impl Problem {
             | Self::Directory(problem)
             | Self::KeysDirectory(problem)
             | Self::SealKey(problem)
-            | Self::Decoy(problem) => problem,
+            | Self::Decoy(problem)
+            | Self::Guesses(problem) => problem,
             problem => problem,
         }
     }
@@ -306,7 +318,7 @@ impl Problem {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.problem)?;
+        write!(f, "{}: {}", crate::shown::path(&self.path), self.problem)?;
         match self.cure() {
             "" => Ok(()),
             cure => write!(f, "; {cure}"),
@@ -375,6 +387,10 @@ impl fmt::Display for Problem {
                 "a sealed secret does not open: it was changed, or is another user's or device's",
             ),
             Self::Decoy(problem) => write!(f, "a decoy: {problem}"),
+            Self::Guesses(problem) => write!(f, "the count of failures at a user's own file: {problem}"),
+            Self::NotMounted => f.write_str(
+                "is not there, or is an empty directory of somebody else's, so nobody can say whether there is a file in it",
+            ),
             Self::Refused(why) => f.write_str(why),
             Self::Removed => f.write_str("was removed during the login"),
             Self::Changed => {

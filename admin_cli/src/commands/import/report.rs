@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use otp_core::shown;
 use otp_core::user_name::UserName;
 use serde_json::json;
 
@@ -182,7 +183,7 @@ impl<'a> Report<'a> {
             if self.context.cli.json {
                 output::print(&format!("{json}\n"))
             } else {
-                output::print(text)
+                output::print(&shown::lines(text))
             }
         })
     }
