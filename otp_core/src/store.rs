@@ -6,6 +6,7 @@
 //! - [`slots`]: the two-slot state file, which survives a torn write
 //! - [`safe_open`]: opening without following, waiting or trusting
 //! - [`lock`]: flock with a deadline
+//! - [`listing`]: everybody, by the thousand
 //! - [`decoys`]: the same work for users who are not enrolled
 //! - [`administration`], [`bulk`], [`repair`]: everything that logins do not do
 //! - [`sealing`], [`reseal`]: which key the secrets are sealed with, and sealing them all anew
@@ -19,6 +20,7 @@ pub mod decoys;
 pub mod error;
 pub mod files;
 pub mod google_authenticator;
+pub mod listing;
 pub mod lock;
 pub mod repair;
 pub mod reseal;

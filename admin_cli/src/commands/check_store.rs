@@ -138,13 +138,14 @@ fn decoy_finding(damaged: impl IntoIterator<Item = StoreError>) -> Option<Findin
 }
 
 fn check_users(store: &FilesStore) -> Vec<Finding> {
-    let users = match store.users() {
-        Ok(users) => users,
+    let entries = match store.entries() {
+        Ok(entries) => entries,
         Err(error) => return vec![foundation_finding("store", &error, "0700")],
     };
     let decoys = store.path().join("decoys");
-    let enrolled = users.filter_map(|user| Some((store.lock_enrolled(&user).err()?, user)));
-    let mut damaged = enrolled
+    let users = store.read_all(entries);
+    let mut damaged = users
+        .filter_map(|(user, account)| Some((account.err()?, user)))
         // Nobody's own file; `check_decoys` speaks of it.
         .filter(|(error, _)| !error.path.starts_with(&decoys))
         // Neither is what ails everybody.

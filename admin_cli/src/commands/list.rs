@@ -3,7 +3,6 @@
 use std::io::{self, BufWriter, Write};
 
 use otp_core::account::Account;
-use otp_core::store::Record as _;
 
 use super::{Context, name, user_name};
 use crate::cli::List;
@@ -14,26 +13,26 @@ pub(super) fn run(context: &Context<'_>, arguments: &List) -> Result<u8, CliErro
     let store = context.store()?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut status = OK;
-    let mut users = store.users()?;
+    let mut entries = store.entries()?;
     if let Some(last) = &arguments.after {
         // The order of the directory, which stays as long as nobody is enrolled or removed.
         let last = user_name(last);
-        if users.all(|user| user != last) {
+        if entries.all(|entry| entry.user != last) {
             return Err(CliError::new(format!(
                 "--after {last}: nobody of that name is enrolled; begin again without it"
             )));
         }
     }
-    for user in users.take(arguments.limit.unwrap_or(usize::MAX)) {
-        let (json, text) = match store.lock_enrolled(&user) {
-            Ok(record) => {
-                let account = record.account();
+    let entries = entries.take(arguments.limit.unwrap_or(usize::MAX));
+    for (user, account) in store.read_all(entries) {
+        let (json, text) = match account {
+            Ok(account) => {
                 let json = serde_json::json!({
-                    "user": name::typed(&user), "enabled": account.enabled, "devices": devices(account),
+                    "user": name::typed(&user), "enabled": account.enabled, "devices": devices(&account),
                 });
                 (
                     json,
-                    format!("{:<24} {}", name::shown(&user), summary(account)),
+                    format!("{:<24} {}", name::shown(&user), summary(&account)),
                 )
             }
             Err(error) => {

@@ -90,14 +90,13 @@ impl FilesStore {
     /// # Errors
     /// [`StoreError`] when the directories cannot be read.
     pub fn users(&self) -> Result<impl Iterator<Item = UserName>, StoreError> {
-        let with_account = names_in(&self.accounts)?
-            .filter_map(|name| UserName::from_file_name(name.strip_suffix(".toml")?));
-        let of_states = names_in(&self.state)?.filter_map(|name| UserName::from_file_name(&name));
-        let lone = of_states.filter(|user| {
-            let account = self.accounts.has(&account_file(user.file_name()));
-            matches!(account, Ok(false)) && self.is_enrolled(user).is_err()
-        });
-        Ok(with_account.chain(lone))
+        Ok(self.entries()?.map(|entry| entry.user))
+    }
+
+    /// Whether only a state is left of somebody who should have an account.
+    pub(super) fn is_lone(&self, user: &UserName) -> bool {
+        let account = self.accounts.has(&account_file(user.file_name()));
+        matches!(account, Ok(false)) && self.is_enrolled(user).is_err()
     }
 
     /// The user's own record, locked.
