@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod list;
 mod name;
+mod own_file;
 mod recovery;
 mod remove;
 mod repair;

@@ -215,6 +215,12 @@ impl Throttle {
         }
     }
 
+    /// Whether `source` let somebody in lately.
+    #[must_use]
+    pub fn knows(&self, source: Source, now: UnixTime) -> bool {
+        self.known_now(source, now).is_some()
+    }
+
     fn known_now(&self, source: Source, now: UnixTime) -> Option<&KnownSource> {
         self.known.iter().find(|known| is_known(known, source, now))
     }

@@ -80,6 +80,7 @@ fn ask_and_verify(
         config: &config,
         then,
         user: &login.raw_user,
+        source: login.origin.source(),
         subject,
         quiet: options.quiet || silent,
         fallback: (!by_option).then_some(login),

@@ -11,12 +11,15 @@ use std::io;
 use otp_core::clock::Clock;
 use otp_core::config::Config;
 use otp_core::rules::Then;
+use otp_core::source::Source;
 use otp_core::store::google_authenticator::decide::{
     Attempt, Candidate, Glance, InFront, Refusal, Verdict, candidates, glance,
 };
+use otp_core::store::google_authenticator::guesses::{Guard, Guesses};
 use otp_core::store::google_authenticator::text::SecretFile;
 use otp_core::store::google_authenticator::{AsUser, Settled, UsersFile, stand_in};
 use otp_core::store::{FilesStore, Problem, StoreError};
+use otp_core::user_name::UserName;
 use pam_ffi::identity::Identity;
 use pam_ffi::{Item, MessageStyle};
 use zeroize::Zeroizing;
@@ -38,6 +41,8 @@ pub(crate) struct Line<'a> {
     pub(crate) then: Then,
     /// The user, as libpam has the name.
     pub(crate) user: &'a [u8],
+    /// From where.
+    pub(crate) source: Source,
     /// For the log.
     pub(crate) subject: &'a Subject,
     /// No messages.
@@ -124,17 +129,34 @@ impl Line<'_> {
                 self.subject.in_grace(host);
                 Some(Outcome::Accepted)
             }
+            // Others may have filled it.
+            Glance::OverLimit if self.knows_the_source(own, clock) => None,
             Glance::OverLimit => {
                 let attempt = self.attempt(&[], None, false);
                 let settled = own.settle(host, self, &attempt, clock);
                 // Counted, and refused whatever the limit says by now: there is no code to be right.
-                let _ = self.finish(host, settled, &attempt, clock);
+                let _ = self.finish(host, &own.counted_as, settled, &attempt, clock);
                 Some(Outcome::Refused)
             }
             Glance::Malformed => {
                 self.subject.refused_by_file(host, Refusal::BadRateLimit);
                 Some(Outcome::Refused)
             }
+        }
+    }
+
+    fn knows_the_source(&self, own: &OwnFile, clock: &impl Clock) -> bool {
+        Guesses::open(&self.config.state_dir)
+            .is_ok_and(|guesses| guesses.know(&own.counted_as, self.source, clock.now()))
+    }
+
+    /// Under whose name failures are counted.
+    fn guard<'b>(&'b self, user: &'b UserName) -> Guard<'b> {
+        Guard {
+            state_dir: &self.config.state_dir,
+            user,
+            source: self.source,
+            limits: &self.config.parameters.limits,
         }
     }
 
@@ -147,6 +169,7 @@ impl Line<'_> {
         Attempt {
             candidates: if self.denied() { &[] } else { candidates },
             counted,
+            known: false,
             remember: rhost.filter(|_| self.options.grace.is_some()),
         }
     }
@@ -156,6 +179,7 @@ impl Line<'_> {
     fn finish(
         &self,
         host: &mut impl Host,
+        counted_as: &UserName,
         settled: Result<Settled, StoreError>,
         attempt: &Attempt<'_>,
         clock: &impl Clock,
@@ -179,7 +203,7 @@ impl Line<'_> {
                 self.subject.refused_by_file(host, refusal);
                 if !replaced {
                     // Only the cost hangs on it.
-                    let _ = stand_in::settle(&self.config.state_dir, attempt, clock);
+                    let _ = stand_in::replace(&self.guard(counted_as), attempt, clock);
                 }
             }
         }
@@ -208,6 +232,8 @@ impl Line<'_> {
 pub(crate) struct OwnFile {
     file: UsersFile,
     identity: Identity,
+    /// The name that failures are counted under: one for all spellings that lead to the file.
+    counted_as: UserName,
 }
 
 impl OwnFile {
@@ -218,17 +244,14 @@ impl OwnFile {
         attempt: &Attempt<'_>,
         clock: &impl Clock,
     ) -> Result<Settled, StoreError> {
-        if !line.still_counts(host) {
-            let path = &self.file.path;
-            let why = "counts no longer: its user was enrolled during the login";
-            return Err(StoreError::new(path, Problem::Refused(why.into())));
-        }
         let user = AsOwner {
             host,
             identity: &self.identity,
         };
-        let state_dir = &line.config.state_dir;
-        self.file.settle(&user, state_dir, attempt, clock)
+        let guard = line.guard(&self.counted_as);
+        let still_counts = || line.still_counts(host);
+        self.file
+            .settle(&user, &guard, attempt, &still_counts, clock)
     }
 }
 
@@ -324,15 +347,20 @@ impl<C: Clock> Dialogue<'_, C> {
             .line
             .attempt(&candidates, rhost.as_deref(), self.counted);
         self.counted = true;
-        let settled = match &self.own {
-            Some(own) => own.settle(host, self.line, &attempt, self.clock),
-            None => Ok(Settled {
-                verdict: Verdict::Refused(Refusal::NoFile),
-                replaced: false,
-                not_recorded: None,
-            }),
+        let nobody = UserName::new(self.line.user);
+        let (counted_as, settled) = match &self.own {
+            Some(own) => {
+                let settled = own.settle(host, self.line, &attempt, self.clock);
+                (&own.counted_as, settled)
+            }
+            None => {
+                // Only the cost hangs on it.
+                let _ = stand_in::count(&self.line.guard(&nobody), &attempt, self.clock);
+                (&nobody, Ok(Settled::refused(Refusal::NoFile)))
+            }
         };
-        self.line.finish(host, settled, &attempt, self.clock)
+        self.line
+            .finish(host, counted_as, settled, &attempt, self.clock)
     }
 
     /// With `forward_pass` what stands in front of the code is the password.

@@ -9,6 +9,7 @@
 use std::fmt::{self, Write as _};
 
 use otp_core::policy::{Accepted, Proof, Refusal};
+use otp_core::shown::Shown;
 use otp_core::source::Origin;
 use otp_core::store::google_authenticator::decide;
 use otp_core::user_name::UserName;
@@ -118,7 +119,15 @@ impl Subject {
         let reason = match refusal {
             decide::Refusal::NoFile => "no_file",
             decide::Refusal::Wrong => "wrong",
-            decide::Refusal::Replayed => "replayed",
+            decide::Refusal::Replayed | decide::Refusal::LastCode => "replayed",
+            decide::Refusal::Throttled { until } => {
+                let line = format!("{line} reason=throttled until={}", until.0);
+                return host.log(Priority::Notice, &line);
+            }
+            decide::Refusal::Locked => {
+                let line = format!("{line} reason=locked cure=\"otpgate unlock {}\"", self.user);
+                return host.log(Priority::Notice, &line);
+            }
             decide::Refusal::RateLimited => "rate_limited",
             decide::Refusal::BadRateLimit => "bad_line detail=\"RATE_LIMIT\"",
             decide::Refusal::BadOption(key) => {
@@ -177,7 +186,8 @@ struct Quoted<'a>(&'a dyn fmt::Display);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.to_string().replace('"', "'"))
+        let text = self.0.to_string().replace('"', "'");
+        write!(f, "\"{}\"", Shown(&text))
     }
 }
 

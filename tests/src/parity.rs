@@ -135,7 +135,7 @@ pub enum Which {
     Ours,
 }
 
-/// A host with both modules, and alice.
+/// A host with both modules, and alice; and `homeless`, whose home is not there.
 pub struct Host<'a> {
     otpgate: Otpgate<'a>,
     confdir: PathBuf,
@@ -151,6 +151,7 @@ impl<'a> Host<'a> {
         let otpgate = Otpgate::install(sandbox, "google_authenticator_files = \"fallback\"\n");
         let confdir = sandbox.scratch();
         let authtok = confdir.join("authtok");
+        fs::remove_dir(sandbox.add_user("homeless").home).unwrap();
         Self {
             otpgate,
             confdir,
@@ -219,6 +220,7 @@ impl<'a> Host<'a> {
     /// A clean home with the case's file.
     fn set_up(&self, case: &Case) {
         self.clear();
+        self.forget_failures();
         let path = self.path();
         if !case.file.is_empty() {
             self.alice
@@ -226,6 +228,14 @@ impl<'a> Host<'a> {
         }
         (case.prepare)(&path);
         let _ = fs::remove_file(&self.authtok);
+    }
+
+    /// Each case is a login of its own: failures of the one before must not make it wait.
+    pub fn forget_failures(&self) {
+        let counts = Path::new("/var/lib/otpgate/own_files");
+        if counts.exists() {
+            fs::remove_dir_all(counts).unwrap();
+        }
     }
 
     fn clear(&self) {
@@ -292,6 +302,13 @@ impl<'a> Host<'a> {
     /// Runs our command.
     pub fn otpgate(&self, arguments: &[&str]) -> Finished {
         self.otpgate.run(arguments)
+    }
+
+    /// Our command, for a test that runs it in its own way.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.otpgate.command();
+        command.args(arguments);
+        command
     }
 
     /// Writes our configuration anew.

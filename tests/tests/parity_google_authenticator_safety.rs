@@ -404,6 +404,7 @@ fn a_kill_at_any_call_leaves_a_whole_file_and_blocks_nobody() {
         assert!(!after.contains("12345678"));
         let mut leftovers = 0;
         for call in &calls {
+            host.forget_failures();
             host.write(FILE, 0o600);
             let killed = finish(&mut strace::killed_at(&command(), call), "");
             assert!(
@@ -416,6 +417,8 @@ fn a_kill_at_any_call_leaves_a_whole_file_and_blocks_nobody() {
             let next = run_frozen(host.ours("", "23456789"));
             assert!(next.success(), "{call:?}: {next:?}");
             assert_eq!(host.names(), [".google_authenticator"], "{call:?}");
+            let counts = fs::read_dir("/var/lib/otpgate/own_files").unwrap();
+            assert_eq!(counts.count(), 1, "{call:?}");
         }
         assert!(leftovers > 0, "no kill hit the moment that matters");
         figures::print(&format!(
@@ -426,7 +429,7 @@ fn a_kill_at_any_call_leaves_a_whole_file_and_blocks_nobody() {
 }
 
 #[test]
-fn every_refusal_costs_one_replaced_file_whoever_it_is_about() {
+fn every_refusal_costs_one_counted_failure_and_one_replaced_file_whoever_it_is_about() {
     sandbox::run(|sandbox| {
         let host = Host::new(sandbox);
         let cost = |user: &str, text: &str| {
@@ -438,14 +441,39 @@ fn every_refusal_costs_one_replaced_file_whoever_it_is_about() {
             let command = login.with(["--user", user, "--barrier"]).into_command();
             let calls = calls_of(&host, &command);
             let count = |name: &str| calls.iter().filter(|call| call.name == name).count();
-            [count("fsync"), count("renameat"), count("renameat2")]
+            [
+                count("fdatasync"),
+                count("fsync"),
+                count("renameat"),
+                count("renameat2"),
+            ]
         };
-        let expected = cost("alice", "{S}\n\" RATE_LIMIT 9 30\n\" TOTP_AUTH\n");
-        assert_eq!(expected.iter().sum::<usize>(), 3, "{expected:?}");
+        let limited = "{S}\n\" RATE_LIMIT 9 30\n\" TOTP_AUTH\n";
+        // What is counted is made by the first attempt.
+        for (user, text) in [
+            ("alice", limited),
+            ("alice", ""),
+            ("nobody-of-this-name", ""),
+        ] {
+            cost(user, text);
+        }
+        let expected = cost("alice", limited);
+        assert_eq!(expected, [1, 2, 1, 0]);
         assert_eq!(cost("alice", FILE), expected, "no rate limit");
         assert_eq!(cost("alice", "!\n"), expected, "no secret");
         assert_eq!(cost("alice", ""), expected, "no file");
         assert_eq!(cost("nobody-of-this-name", ""), expected, "no user");
+        for _ in 0..3 {
+            cost("alice", FILE);
+        }
+        assert_eq!(cost("alice", FILE), expected, "throttled");
+        assert!(
+            sandbox
+                .syslog()
+                .lines()
+                .join("\n")
+                .contains("reason=throttled")
+        );
     });
 }
 

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use otp_core::config::ConfigError;
+use otp_core::store::google_authenticator::guesses::{Guesses, OWN_FILES};
 use otp_core::store::{FilesStore, Problem, Store as _, StoreError};
 use otp_core::user_name::UserName;
 
@@ -78,6 +79,7 @@ pub(super) fn check_store(state_dir: &Path) -> Vec<Finding> {
     let has_key = findings.iter().all(|finding| finding.code != "seal-key");
     findings.extend(check_decoys(&store).filter(|_| has_key));
     findings.extend(check_users(&store));
+    findings.extend(check_counts(state_dir));
     findings.extend(check_file_system(state_dir));
     findings
 }
@@ -172,6 +174,41 @@ fn is_missing_key(store: &FilesStore, error: &StoreError) -> bool {
         Problem::SealKeyUnknown(id) => settings.is_some_and(|settings| settings.key == *id),
         _ => false,
     }
+}
+
+/// Who logs in by a file of their own, and whose failures cannot be counted.
+fn check_counts(state_dir: &Path) -> Vec<Finding> {
+    if !state_dir.join(OWN_FILES).exists() {
+        return Vec::new();
+    }
+    let damaged = |guesses: &Guesses| {
+        let damaged = guesses
+            .damaged()?
+            .filter(|(_, error)| !matches!(error.problem, Problem::Busy));
+        Ok(damaged
+            .take(MOST_LISTED)
+            .map(|(user, error)| count_finding(&error, &user))
+            .collect())
+    };
+    match Guesses::open(state_dir).and_then(|guesses| damaged(&guesses)) {
+        Ok(findings) => findings,
+        Err(error) => vec![foundation_finding("store", &error, "0700")],
+    }
+}
+
+fn count_finding(error: &StoreError, user: &UserName) -> Finding {
+    let meaning = format!(
+        "{}. {} logs in by a file of their own, and is refused.",
+        error.problem,
+        name::shown(user)
+    );
+    let cure = format!("otpgate unlock {}", name::quoted(user));
+    Finding::error(
+        "user-files",
+        error.path.display().to_string(),
+        meaning,
+        cure,
+    )
 }
 
 fn user_finding(error: &StoreError, user: &UserName) -> Finding {

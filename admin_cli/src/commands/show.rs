@@ -1,4 +1,4 @@
-//! `otpgate show USER`: what the help desk wants to know.
+//! `otpgate show USER`: what the help desk wants to know, of an account and of a file of the user's own.
 
 use std::fmt::Write as _;
 
@@ -8,12 +8,12 @@ use otp_core::matching::{Device, MAX_SKEW};
 use otp_core::recovery::FEW;
 use otp_core::source::Source;
 use otp_core::state::{Event, State};
-use otp_core::store::{FilesStore, Record as _};
+use otp_core::store::{FilesStore, Problem, Record as _};
 use otp_core::throttle::{Limits, Throttle};
 use otp_core::user_name::UserName;
 use serde_json::{Value, json};
 
-use super::{Context, name, user_name};
+use super::{Context, name, own_file, user_name};
 use crate::cli::User;
 use crate::error::{CliError, OK};
 use crate::output::when;
@@ -23,24 +23,55 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
     let limits = &config.parameters.limits;
     let store = FilesStore::open(&config.state_dir)?;
     let user = user_name(&arguments.user);
-    let record = store.lock_enrolled(&user)?;
-    let (account, state) = (record.account(), record.state());
-    context.print(
-        &as_json(&user, account, state, limits),
-        &as_text(&user, account, state, limits),
-    )?;
+    let own_file = own_file::state(&config.state_dir, &arguments.user)?;
+    let record = match store.lock_enrolled(&user) {
+        Err(error) if own_file.is_some() && matches!(error.problem, Problem::NotEnrolled) => None,
+        record => Some(record?),
+    };
+    let mut text = match &record {
+        Some(record) => as_text(&user, record.account(), record.state(), limits),
+        None => format!(
+            "{}  not enrolled: a file of their own counts\n",
+            name::shown(&user)
+        ),
+    };
+    if let Some(state) = &own_file {
+        text.push_str("  at their own file, such as ~/.google_authenticator:\n");
+        logins_text(&mut text, state, limits);
+    }
+    let own_file = own_file.map(|state| logins_json(&state, limits));
+    let mut json = match &record {
+        Some(record) => as_json(&user, record.account(), record.state(), limits),
+        None => json!({ "user": name::typed(&user) }),
+    };
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("own_file".to_owned(), own_file.unwrap_or_default());
+    }
+    context.print(&json, &text)?;
     Ok(OK)
 }
 
 fn as_json(user: &UserName, account: &Account, state: &State, limits: &Limits) -> Value {
-    let event = |event: &Event| json!({ "at": event.at.0, "source": event.source.to_string() });
-    json!({
+    let mut json = json!({
         "user": name::typed(user),
         "enabled": account.enabled,
         "created": account.created.0,
         "generation": account.generation,
         "devices": account.tokens.iter().map(|token| device_json(token, state)).collect::<Vec<_>>(),
         "recovery_codes_left": state.recovery_left(account),
+    });
+    if let (Some(fields), Value::Object(logins)) =
+        (json.as_object_mut(), logins_json(state, limits))
+    {
+        fields.extend(logins);
+    }
+    json
+}
+
+/// What is known of a user's logins, whatever they log in by.
+fn logins_json(state: &State, limits: &Limits) -> Value {
+    let event = |event: &Event| json!({ "at": event.at.0, "source": event.source.to_string() });
+    json!({
         "last_success": state.last_success.as_ref().map(event),
         "last_failure": state.last_failure.as_ref().map(event),
         "failures_since_last_success": state.failures_since_success,
@@ -104,6 +135,12 @@ fn as_text(user: &UserName, account: &Account, state: &State, limits: &Limits) -
         ""
     };
     let _ = writeln!(text, "  recovery codes  {left} left{advice}");
+    logins_text(&mut text, state, limits);
+    text
+}
+
+fn logins_text(text: &mut String, state: &State, limits: &Limits) {
+    // Writing to a String cannot fail.
     let _ = writeln!(text, "  last login      {}", event_text(state.last_success));
     let failures = state.failures_since_success;
     let last = if failures > 0 {
@@ -115,7 +152,6 @@ fn as_text(user: &UserName, account: &Account, state: &State, limits: &Limits) -
     if let Some(line) = throttle_text(&state.throttle, limits) {
         let _ = writeln!(text, "  throttle        {line}");
     }
-    text
 }
 
 fn event_text(event: Option<Event>) -> String {

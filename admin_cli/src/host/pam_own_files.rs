@@ -16,7 +16,7 @@ pub(super) fn check(step: &Step, module: &Module) -> Option<Finding> {
     }
     let pattern = files.secret.as_deref().unwrap_or("~/.google_authenticator");
     let mut meaning = format!(
-        "This line goes by each user's own file, {pattern}, and not by otpgate's store: who is enrolled with `otpgate enroll` alone is refused, and only a RATE_LIMIT in the file limits guesses."
+        "This line goes by each user's own file, {pattern}, and not by otpgate's store: who is enrolled with `otpgate enroll` alone is refused, and whoever can write that file sets its secret."
     );
     let owner = match &files.user {
         Some(FileUser::Name(name)) => format!(" Files are read and written as {name}."),

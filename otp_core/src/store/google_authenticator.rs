@@ -7,26 +7,33 @@
 //! | question | file |
 //! | --- | --- |
 //! | which file? | [`location`] |
-//! | what do its lines say, and how are they rewritten? | [`text`] |
+//! | what do its lines say, and how are they rewritten? | [`settings`], [`text`] |
 //! | is the code right? | [`mod@decide`], over `rate_limit` and `grace` |
 //! | how is it opened and replaced? | [`place`] |
 //! | one login at a time | [`mod@lock`] |
+//! | how often may one guess? | [`guesses`] |
+//! | is it certain that there is none? | [`base`] |
 //! | the same cost for those who have none | [`stand_in`] |
 
+pub mod base;
 pub mod decide;
 mod grace;
+pub mod guesses;
 pub mod location;
 pub mod lock;
 mod number;
 pub mod place;
 mod rate_limit;
+pub mod settings;
 pub mod stand_in;
 pub mod text;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use base::Base;
 use decide::{Attempt, Refusal, Verdict, decide};
+use guesses::{Guard, Guesses};
 use lock::Locks;
 use place::{Place, Trust};
 use text::{LARGEST, SecretFile};
@@ -66,6 +73,18 @@ pub struct Settled {
     pub not_recorded: Option<StoreError>,
 }
 
+impl Settled {
+    /// Refused, and nothing was touched.
+    #[must_use]
+    pub fn refused(refusal: Refusal) -> Self {
+        Self {
+            verdict: Verdict::Refused(refusal),
+            replaced: false,
+            not_recorded: None,
+        }
+    }
+}
+
 impl UsersFile {
     /// Reads the file without a lock, for what happens before the question; `None` when there is none.
     ///
@@ -80,22 +99,61 @@ impl UsersFile {
         })
     }
 
-    /// Locks, reads, decides, writes, and only then answers.
+    /// Whether it is certain that there is no file, when [`UsersFile::look`] found none.
     ///
     /// # Errors
-    /// [`StoreError`] when the file cannot be locked before the deadline, or not be read. Nobody is let in.
+    /// [`StoreError`] when it is not.
+    pub fn check_absence(&self, user: &impl AsUser, base: Base<'_>) -> Result<(), StoreError> {
+        self.as_user(user, || base.check())
+    }
+
+    /// Locks, asks the throttle, reads, decides, writes, counts, and only then answers. `still_counts` is asked
+    /// under the lock: an import holds it while it takes the file over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be locked before the deadline, or not be read, and when failures
+    /// cannot be counted. Nobody is let in.
     pub fn settle(
         &self,
         user: &impl AsUser,
-        state_dir: &Path,
+        guard: &Guard<'_>,
         attempt: &Attempt<'_>,
+        still_counts: &dyn Fn() -> bool,
         clock: &impl Clock,
     ) -> Result<Settled, StoreError> {
         check_size_limit(&self.path)?;
-        let locks = Locks::open(state_dir)?;
+        let guesses = Guesses::open(guard.state_dir)?;
+        let mut record = guesses.lock(guard.user.file_name())?;
+        let now = clock.now();
+        let settled = match record.admit(guard, now) {
+            Err(refusal) => Settled::refused(refusal),
+            Ok(left) => {
+                let known = record.knows(guard.source, now);
+                let attempt = attempt.bounded(left, known);
+                let settled = self.judge(user, &guesses.locks, &attempt, still_counts, clock)?;
+                record.count(guard, settled.verdict, attempt.guesses(), now);
+                settled
+            }
+        };
+        record.commit()?;
+        Ok(settled)
+    }
+
+    fn judge(
+        &self,
+        user: &impl AsUser,
+        locks: &Locks,
+        attempt: &Attempt<'_>,
+        still_counts: &dyn Fn() -> bool,
+        clock: &impl Clock,
+    ) -> Result<Settled, StoreError> {
         let place = self.as_user(user, || Place::open(&self.path))?;
         let place = place.ok_or_else(|| self.gone())?;
         let _lock = locks.lock(place.key()?)?;
+        if !still_counts() {
+            let why = "counts no longer: its user was enrolled during the login";
+            return Err(StoreError::new(&self.path, Problem::Refused(why.into())));
+        }
         self.as_user(user, || {
             place.clear()?;
             let (file, stamp) = place.read(&self.trust)?.ok_or_else(|| self.gone())?;

@@ -1,11 +1,17 @@
 //! Which file is a user's, as whom it is opened, and whether it is there.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use otp_core::store::google_authenticator::UsersFile;
-use otp_core::store::google_authenticator::location::{self, locate};
+use otp_core::store::google_authenticator::base::Base;
+use otp_core::store::google_authenticator::location::{
+    self, locate, names_homes, names_users, shared_directory,
+};
 use otp_core::store::google_authenticator::place::Trust;
 use otp_core::store::google_authenticator::text::SecretFile;
+use otp_core::user_name::UserName;
 use pam_ffi::nss::Account;
 
 use super::{AsOwner, Line, OwnFile};
@@ -61,7 +67,18 @@ pub(super) fn find(line: &Line<'_>, host: &impl Host) -> Found {
             Ok(path) => path,
             Err(error) => return Found::Unusable(error.to_string()),
         };
-        match look(line, host, &account, path, pattern) {
+        let counted_as = if names_users(pattern) {
+            name
+        } else {
+            &account.name
+        };
+        match look(
+            line,
+            host,
+            &account,
+            (path, UserName::new(counted_as)),
+            pattern,
+        ) {
             Found::Absent(why) => absent = absent.or(Some(why)),
             found => return found,
         }
@@ -85,7 +102,7 @@ fn look(
     line: &Line<'_>,
     host: &impl Host,
     account: &Account,
-    path: PathBuf,
+    (path, counted_as): (PathBuf, UserName),
     pattern: &str,
 ) -> Found {
     let options = &line.options.files;
@@ -99,15 +116,34 @@ fn look(
             allow_readonly: options.allow_readonly,
         },
         identity: account.identity.clone(),
+        counted_as,
     };
     let user = AsOwner {
         host,
         identity: &own.identity,
     };
+    let shared = shared_directory(pattern);
     match own.file.look(&user) {
         Ok(Some(text)) => Found::File(own, text),
         // Not the path: with ${USER} it names whatever was typed, which may have been a password.
-        Ok(None) => Found::Absent(format!("{pattern}: is not there")),
+        Ok(None) => match own
+            .file
+            .check_absence(&user, base(account, pattern, &shared))
+        {
+            Ok(()) => Found::Absent(format!("{pattern}: is not there")),
+            Err(error) => Found::Unusable(error.to_string()),
+        },
         Err(error) => Found::Unusable(error.to_string()),
+    }
+}
+
+/// Where the file would be, as far as an administrator made it.
+fn base<'a>(account: &'a Account, pattern: &str, shared: &'a Option<PathBuf>) -> Base<'a> {
+    match shared {
+        Some(directory) if !names_homes(pattern) => Base::Shared(directory),
+        _ => Base::Home(
+            Path::new(OsStr::from_bytes(&account.home)),
+            account.identity.uid,
+        ),
     }
 }

@@ -194,6 +194,22 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     ),
     (
+        case("a home that is not there, nullok", "nullok", "", &["{W}"]).user("homeless"),
+        "a home that is not mounted would let its user in without a code",
+        refused_once,
+    ),
+    (
+        case(
+            "the same, with a path",
+            "nullok secret=${HOME}/.google_authenticator",
+            "",
+            &["{W}"],
+        )
+        .user("homeless"),
+        "a home that is not mounted would let its user in without a code",
+        refused_once,
+    ),
+    (
         case("no file, try_first_pass", "try_first_pass", "", &["{W}"]).password("pw{W}"),
         "without an option of the peer's the user is one who is not enrolled, and those are asked like all others",
         refused_once,

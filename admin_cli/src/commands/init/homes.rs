@@ -7,10 +7,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Below it, by the distributions' convention, are no people (login.defs, UID_MIN).
-const FIRST_PERSON: u32 = 1000;
-/// `nobody`, and services that systemd makes up as they start.
-const NO_PERSONS: [u32; 2] = [65_534, 65_535];
+use otp_core::store::google_authenticator::base::is_person;
+
 /// Sources of `passwd:` whose users all stand in `/etc/passwd`, or have no home of their own.
 /// With [`RECORDS`], `systemd` has people beside those.
 const LOCAL_SOURCES: [&str; 4] = ["files", "compat", "altfiles", "systemd"];
@@ -84,9 +82,7 @@ fn has_no_file(line: &str) -> bool {
         return true;
     };
     let home = Path::new(home);
-    let person = uid
-        .parse()
-        .is_ok_and(|uid: u32| uid >= FIRST_PERSON && !NO_PERSONS.contains(&uid));
+    let person = uid.parse().is_ok_and(is_person);
     if person && !home.is_dir() {
         return false;
     }

@@ -5,10 +5,10 @@
 
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-use super::number::{as_int, signed_or_zero, unsigned};
+use super::grace;
 use super::rate_limit::{self, Limit};
+use super::settings::{self, BadLine, Kind, first_step, leading_blanks};
 use super::text::SecretFile;
-use super::{grace, number};
 use crate::hotp::{Algorithm, Code, Digits, Generator};
 use crate::totp::UnixTime;
 
@@ -50,8 +50,30 @@ pub struct Attempt<'a> {
     pub candidates: &'a [Candidate],
     /// Whether an earlier answer of the same login was counted against the rate limit.
     pub counted: bool,
+    /// Whether the attempt comes from a known source. Others may have filled the rate limit, and must not keep
+    /// the owner out: failures from there have a throttle of their own ([`super::guesses`]).
+    pub known: bool,
     /// The host to remember on success, with `grace_period`.
     pub remember: Option<&'a [u8]>,
+}
+
+impl Attempt<'_> {
+    /// The same with at most so many guesses.
+    #[must_use]
+    pub(super) fn bounded(&self, left: u16, known: bool) -> Self {
+        let most = self.candidates.len().min(usize::from(left));
+        Self {
+            candidates: self.candidates.get(..most).unwrap_or_default(),
+            known,
+            ..*self
+        }
+    }
+
+    /// How many guesses it is.
+    #[must_use]
+    pub(super) fn guesses(&self) -> u16 {
+        u16::try_from(self.candidates.len()).unwrap_or(u16::MAX)
+    }
 }
 
 /// What lets somebody in.
@@ -72,6 +94,15 @@ pub enum Refusal {
     Wrong,
     /// A code by time that was used.
     Replayed,
+    /// The code that the counter stands behind: used, and no guess.
+    LastCode,
+    /// Too many failures lately.
+    Throttled {
+        /// When the next attempt is evaluated.
+        until: UnixTime,
+    },
+    /// Too many failures in all.
+    Locked,
     /// Too many attempts lately.
     RateLimited,
     /// The rate limit's line cannot be read.
@@ -86,11 +117,22 @@ pub enum Refusal {
     NotRecorded,
 }
 
+impl From<BadLine> for Refusal {
+    fn from(line: BadLine) -> Self {
+        Self::BadOption(line.0)
+    }
+}
+
 impl Refusal {
     /// Whether asking for another code is pointless.
     #[must_use]
     pub fn is_final(self) -> bool {
-        self != Self::Wrong
+        // What the throttle refuses looks like a wrong code.
+        let open = matches!(
+            self,
+            Self::Wrong | Self::LastCode | Self::Throttled { .. } | Self::Locked
+        );
+        !open
     }
 }
 
@@ -155,7 +197,7 @@ pub fn decide(
 
 fn judge(file: &mut SecretFile, attempt: &Attempt<'_>, now: UnixTime) -> Verdict {
     if !attempt.counted
-        && let Err(refusal) = count(file, now)
+        && let Err(refusal) = count(file, attempt.known, now)
     {
         return Verdict::Refused(refusal);
     }
@@ -172,6 +214,8 @@ fn judge(file: &mut SecretFile, attempt: &Attempt<'_>, now: UnixTime) -> Verdict
                 let length = candidate.length;
                 return Verdict::Accepted { proof, length };
             }
+            // Beside another candidate it would be a guess that costs nothing.
+            Err(Refusal::LastCode) if attempt.candidates.len() > 1 => {}
             Err(Refusal::Wrong) => {}
             Err(refusal) => return Verdict::Refused(refusal),
         }
@@ -179,7 +223,7 @@ fn judge(file: &mut SecretFile, attempt: &Attempt<'_>, now: UnixTime) -> Verdict
     Verdict::Refused(Refusal::Wrong)
 }
 
-fn count(file: &mut SecretFile, now: UnixTime) -> Result<(), Refusal> {
+fn count(file: &mut SecretFile, known: bool, now: UnixTime) -> Result<(), Refusal> {
     let Some(value) = file.option("RATE_LIMIT") else {
         return Ok(());
     };
@@ -187,7 +231,11 @@ fn count(file: &mut SecretFile, now: UnixTime) -> Result<(), Refusal> {
         Limit::Malformed => Err(Refusal::BadRateLimit),
         Limit::Over(value) => {
             file.set_option("RATE_LIMIT", value.as_bytes());
-            Err(Refusal::RateLimited)
+            if known {
+                Ok(())
+            } else {
+                Err(Refusal::RateLimited)
+            }
         }
         Limit::Within(value) => {
             file.set_option("RATE_LIMIT", value.as_bytes());
@@ -210,13 +258,10 @@ fn try_one(
             false => Err(Refusal::Wrong),
         };
     }
-    match file.option("HOTP_COUNTER").map(signed_or_zero) {
-        Some(counter) if counter >= 1 => {
-            let counter = counter.unsigned_abs();
-            by_counter(file, generator, code, counter).map(|()| Proof::Hotp)
-        }
-        _ if file.is_time_based() => by_time(file, generator, code, now).map(|()| Proof::Totp),
-        _ => Err(Refusal::Wrong),
+    match settings::kind(file) {
+        Kind::Counter(counter) => by_counter(file, generator, code, counter).map(|()| Proof::Hotp),
+        Kind::Time => by_time(file, generator, code, now).map(|()| Proof::Totp),
+        Kind::Neither => Err(Refusal::Wrong),
     }
 }
 
@@ -226,9 +271,16 @@ fn by_counter(
     code: &Code,
     counter: u64,
 ) -> Result<(), Refusal> {
-    let window = bounded(file, "WINDOW_SIZE", 3, 100)?;
+    let window = settings::window(file)?;
     let positions = (0..window).map(|ahead| counter.saturating_add_signed(ahead));
-    let found = search(generator, code, positions).ok_or(Refusal::Wrong)?;
+    let last = counter.checked_sub(1).into_iter();
+    let was_last = search(generator, code, last).is_some();
+    let miss = if was_last {
+        Refusal::LastCode
+    } else {
+        Refusal::Wrong
+    };
+    let found = search(generator, code, positions).ok_or(miss)?;
     let next = found.saturating_add(1);
     file.set_option("HOTP_COUNTER", next.to_string().as_bytes());
     Ok(())
@@ -240,11 +292,9 @@ fn by_time(
     code: &Code,
     now: UnixTime,
 ) -> Result<(), Refusal> {
-    let step = bounded(file, "STEP_SIZE", 30, 60)?;
-    let window = bounded(file, "WINDOW_SIZE", 3, 100)?;
-    let skew = file.option("TIME_SKEW").map_or(0, signed_or_zero);
-    // The low half, where the peer keeps it in an int.
-    let skew = i64::from(as_int(skew.cast_unsigned()));
+    let step = settings::step_size(file)?;
+    let window = settings::window(file)?;
+    let skew = settings::skew(file);
     let current = i64::try_from(now.0).unwrap_or(i64::MAX) / step;
     let middle = current.saturating_add(skew);
     let offsets = -((window - 1) / 2)..=window / 2;
@@ -279,14 +329,7 @@ fn use_up_step(file: &mut SecretFile, step: i64, window: i64) -> Result<(), Refu
         if rest.is_empty() {
             break;
         }
-        let (number, length) = unsigned(rest).ok_or(Refusal::BadOption("DISALLOW_REUSE"))?;
-        let (entry, behind) = rest
-            .split_at_checked(length)
-            .ok_or(Refusal::BadOption("DISALLOW_REUSE"))?;
-        if behind.first().is_some_and(|byte| !b" \t".contains(byte)) {
-            return Err(Refusal::BadOption("DISALLOW_REUSE"));
-        }
-        let used = i64::from(number::as_int(number));
+        let (used, entry, behind) = first_step(rest)?;
         if used == step {
             return Err(Refusal::Replayed);
         }
@@ -304,24 +347,6 @@ fn use_up_step(file: &mut SecretFile, step: i64, window: i64) -> Result<(), Refu
     kept.extend_from_slice(step.to_string().as_bytes());
     file.set_option("DISALLOW_REUSE", &kept);
     Ok(())
-}
-
-fn leading_blanks(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| b" \t".contains(byte)).count()
-}
-
-/// A number from 1 to `most`, or the default where the line is not there.
-fn bounded(file: &SecretFile, key: &'static str, default: i64, most: i32) -> Result<i64, Refusal> {
-    let Some(value) = file.option(key) else {
-        return Ok(default);
-    };
-    let number = unsigned(value).filter(|(_, length)| {
-        let behind = value.get(*length);
-        behind.is_none_or(|byte| b" \t".contains(byte))
-    });
-    let number = number.map(|(number, _)| as_int(number));
-    let number = number.filter(|number| (1..=most).contains(number));
-    number.map(i64::from).ok_or(Refusal::BadOption(key))
 }
 
 #[cfg(test)]

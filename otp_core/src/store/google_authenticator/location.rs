@@ -61,6 +61,31 @@ pub fn locate(pattern: &str, user: &[u8], home: Option<&[u8]>) -> Result<PathBuf
     is_file.then_some(path).ok_or(LocationError::NoFile)
 }
 
+/// The directory that is the same for everybody who has a file by this pattern; `None` where it is the home.
+#[must_use]
+pub fn shared_directory(pattern: &str) -> Option<PathBuf> {
+    let placeholders = ["${USER}", "${HOME}", "/~"];
+    let first = |text: &str| placeholders.iter().filter_map(|word| text.find(word)).min();
+    if pattern.starts_with('~') || pattern.starts_with("${HOME}") {
+        return None;
+    }
+    let fixed = pattern.get(..first(pattern).unwrap_or(pattern.len()))?;
+    let (directory, _) = fixed.rsplit_once('/')?;
+    Some(PathBuf::from(format!("{directory}/")))
+}
+
+/// Whether the pattern names a file for each user name.
+#[must_use]
+pub fn names_users(pattern: &str) -> bool {
+    pattern.contains("${USER}")
+}
+
+/// Whether the pattern leads into homes.
+#[must_use]
+pub fn names_homes(pattern: &str) -> bool {
+    pattern.starts_with('~') || pattern.contains("/~") || pattern.contains("${HOME}")
+}
+
 /// A name that stays inside the directory it is put into.
 fn plain(user: &[u8]) -> Option<&[u8]> {
     let odd = user.is_empty() || [&b"."[..], b".."].contains(&user);
@@ -86,6 +111,22 @@ mod tests {
             ("/", Err(LocationError::NoFile)),
         ] {
             assert_eq!(alice(pattern), expected.map(PathBuf::from), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_everybodys_ends_before_the_first_placeholder() {
+        for (pattern, expected) in [
+            (DEFAULT, None),
+            ("${HOME}/x", None),
+            ("/var/otp/${USER}/x", Some("/var/otp/")),
+            ("/var/otp/x-${USER}", Some("/var/otp/")),
+            ("/var/otp/x", Some("/var/otp/")),
+            ("/x", Some("/")),
+            ("/var/~/x", Some("/")),
+        ] {
+            let found = shared_directory(pattern);
+            assert_eq!(found, expected.map(PathBuf::from), "{pattern}");
         }
     }
 

@@ -14,10 +14,12 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
+use sha2::{Digest as _, Sha256};
 
 use super::super::error::{Problem, StoreError};
 use super::super::lock::{DEADLINE, pause};
 use super::super::safe_open::{Directory, GROUP_AND_OTHERS, inspect};
+use super::place::Place;
 
 const FILE: &str = "google_authenticator.lock";
 
@@ -31,6 +33,19 @@ pub struct Locks {
 pub struct Held<'a> {
     locks: &'a Locks,
     byte: i64,
+}
+
+/// The byte for what these parts name together.
+pub(super) fn byte_of(parts: &[&[u8]]) -> i64 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    let first = hash.iter().take(8);
+    let number = first.fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+    // Offsets end at 2^63 - 1, and the range behind the byte has to fit too.
+    i64::try_from(number >> 2).unwrap_or_default()
 }
 
 impl Locks {
@@ -51,6 +66,16 @@ impl Locks {
             .map_err(|error| StoreError::io(&path, "open", error))?;
         inspect(&fd, GROUP_AND_OTHERS, 0, &|| path.clone())?;
         Ok(Self { fd, path })
+    }
+
+    /// Takes the lock of the user's file at this path, for as long as it is taken over into the store: no login
+    /// reads or writes it meanwhile. `None` when its directory is gone.
+    ///
+    /// # Errors
+    /// As [`Locks::lock`], and when the directory cannot be opened.
+    pub fn hold(&self, path: &Path) -> Result<Option<Held<'_>>, StoreError> {
+        let place = Place::open(path)?;
+        place.map(|place| self.lock(place.key()?)).transpose()
     }
 
     /// Takes the lock of this byte; tried, not waited for, as with [`super::super::lock`].

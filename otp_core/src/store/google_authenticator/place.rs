@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
 use super::super::error::{Problem, StoreError};
 use super::super::files::write_all_at;
 use super::super::safe_open::read_whole;
+use super::lock::byte_of;
 use super::text::{LARGEST, SecretFile};
 
 /// Behind the file's name: the new file until it is whole. One name, so that a kill leaves one at most.
@@ -91,17 +91,8 @@ impl Place {
             file: (device, inode),
             ..
         } = Stamp::of(&stat);
-        let mut hash = Sha256::new();
-        hash.update(device.to_be_bytes());
-        hash.update(inode.to_be_bytes());
-        hash.update(self.name.as_encoded_bytes());
-        let hash = hash.finalize();
-        let number = hash
-            .iter()
-            .take(8)
-            .fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
-        // Offsets end at 2^63 - 1, and the range behind the byte has to fit too.
-        Ok(i64::try_from(number >> 2).unwrap_or_default())
+        let (device, inode) = (device.to_be_bytes(), inode.to_be_bytes());
+        Ok(byte_of(&[&device, &inode, self.name.as_encoded_bytes()]))
     }
 
     /// Reads the file; `None` when there is none.

@@ -36,6 +36,11 @@ pub(super) fn count(value: &[u8], now: UnixTime) -> Limit {
     }
 }
 
+/// Attempts and seconds.
+pub(super) fn figures(value: &[u8]) -> Option<(usize, u64)> {
+    parse(value).map(|line| (line.attempts, line.seconds))
+}
+
 struct Line {
     attempts: usize,
     seconds: u64,

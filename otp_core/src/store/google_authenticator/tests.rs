@@ -4,7 +4,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
 use super::decide::{InFront, Proof, candidates};
+use crate::source::Source;
+use crate::throttle::Limits;
 use crate::totp::UnixTime;
+use crate::user_name::UserName;
 use tempfile::TempDir;
 
 /// Whoever runs the tests.
@@ -18,16 +21,16 @@ impl AsUser for Caller {
 
 const FILE: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n12345678\n";
 /// The code of step 5, RFC 4226 appendix D.
-const CODE: &[u8] = b"254676";
+pub(super) const CODE: &[u8] = b"254676";
 const NOW: UnixTime = UnixTime(150);
 
-struct Scene {
+pub(super) struct Scene {
     directory: TempDir,
     file: UsersFile,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["state", "home"] {
             fs::create_dir(directory.path().join(name)).unwrap();
@@ -48,15 +51,21 @@ impl Scene {
         Self { directory, file }
     }
 
-    fn settle(&self, typed: &[u8]) -> Result<Settled, StoreError> {
+    pub(super) fn settle(&self, typed: &[u8]) -> Result<Settled, StoreError> {
         let candidates = candidates(typed, InFront::Nothing);
         let attempt = Attempt {
             candidates: &candidates,
             counted: false,
+            known: false,
             remember: None,
         };
-        let state_dir = self.directory.path().join("state");
-        self.file.settle(&Caller, &state_dir, &attempt, &NOW)
+        let guard = Guard {
+            state_dir: &self.directory.path().join("state"),
+            user: &UserName::from("alice"),
+            source: Source::V4(2),
+            limits: &Limits::default(),
+        };
+        self.file.settle(&Caller, &guard, &attempt, &|| true, &NOW)
     }
 
     fn home(&self) -> Vec<String> {
@@ -192,15 +201,56 @@ fn each_file_has_a_lock_of_its_own_that_is_given_back() {
 fn the_stand_in_changes_with_every_attempt_and_opens_nothing() {
     let scene = Scene::new();
     let state_dir = scene.directory.path().join("state");
+    crate::store::administration::init(&state_dir).unwrap();
     let attempt = Attempt {
         candidates: &[],
         counted: false,
+        known: false,
         remember: None,
     };
-    let read = || fs::read_to_string(state_dir.join("google_authenticator.stand-in")).unwrap();
-    stand_in::settle(&state_dir, &attempt, &NOW).unwrap();
-    let first = read();
-    stand_in::settle(&state_dir, &attempt, &UnixTime(151)).unwrap();
-    assert_ne!(read(), first);
-    assert_eq!(read().lines().next(), first.lines().next());
+    let guard = Guard {
+        state_dir: &state_dir,
+        user: &UserName::from("nobody-of-this-name"),
+        source: Source::V4(2),
+        limits: &Limits::default(),
+    };
+    let read = || {
+        let entries = fs::read_dir(state_dir.join("own_files")).unwrap();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort_unstable();
+        assert_eq!(files.len(), 2, "a count and a file: {files:?}");
+        files
+            .iter()
+            .map(|file| fs::read(file).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let both = |now: &UnixTime| {
+        stand_in::count(&guard, &attempt, now).unwrap();
+        stand_in::replace(&guard, &attempt, now).unwrap();
+        read()
+    };
+    let (first, second) = (both(&NOW), both(&UnixTime(151)));
+    assert_ne!(first[0], second[0], "counted");
+    assert_ne!(first[1], second[1], "replaced");
+    let secret = |files: &[Vec<u8>]| {
+        files[1]
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap()
+            .to_vec()
+    };
+    assert_eq!(secret(&first), secret(&second));
+    for number in 0..20 {
+        let user = UserName::from(format!("name{number}").as_str());
+        let guard = Guard {
+            user: &user,
+            ..guard
+        };
+        stand_in::replace(&guard, &attempt, &NOW).unwrap();
+    }
+    let several = fs::read_dir(state_dir.join("own_files")).unwrap().count();
+    assert!(
+        several > 4,
+        "one for all keeps everybody waiting for everybody"
+    );
 }

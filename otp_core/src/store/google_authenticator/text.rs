@@ -91,32 +91,34 @@ impl SecretFile {
         let mut line = Zeroizing::new(format!("\" {key} ").into_bytes());
         line.extend_from_slice(value);
         line.push(b'\n');
-        let found = self.lines().find(|line| self.is_option(*line, key));
-        let (start, next) = match found {
-            Some(old) => (old.start, old.next),
-            None => self.behind_the_secret(),
-        };
-        self.splice(start, next, &line);
-        let behind = start + line.len();
-        let double = |file: &Self| {
-            let mut rest = file.lines().filter(|line| line.start >= behind);
-            rest.find(|line| file.is_option(*line, key))
-        };
-        while let Some(line) = double(self) {
-            self.splice(line.start, line.next, b"");
+        if self.option(key).is_none() {
+            let at = self.behind_the_secret();
+            self.splice(at, at, &line);
+            return;
         }
+        // One pass: a file of nothing but doubled lines is its user's to make, and the lock is held.
+        let mut text = Zeroizing::new(Vec::with_capacity(self.text.len() + line.len()));
+        let mut new = Some(line);
+        for old in self.lines() {
+            if !self.is_option(old, key) {
+                text.extend_from_slice(self.text.get(old.start..old.next).unwrap_or_default());
+            } else if let Some(line) = new.take() {
+                text.extend_from_slice(&line);
+            }
+        }
+        self.text.zeroize();
+        self.text = text;
     }
 
     /// Where a new line goes. A secret without a line end gets one: the new line would become part of it.
-    fn behind_the_secret(&mut self) -> (usize, usize) {
+    fn behind_the_secret(&mut self) -> usize {
         let first = self.lines().next();
         let ended = first.is_some_and(|first| first.next > first.end);
         if !ended {
             let end = self.text.len();
             self.splice(end, end, b"\n");
         }
-        let next = self.lines().next().map_or(0, |first| first.next);
-        (next, next)
+        self.lines().next().map_or(0, |first| first.next)
     }
 
     /// Takes a single-use code out, if it is there.
@@ -126,6 +128,11 @@ impl SecretFile {
             self.splice(found.start, found.next, b"");
         }
         found.is_some()
+    }
+
+    /// The single-use codes that count.
+    pub fn single_use_codes(&self) -> impl Iterator<Item = u32> {
+        self.scratch_codes().map(|found| found.code)
     }
 
     /// The single-use codes, up to the first line that is neither one nor an option.
@@ -280,6 +287,16 @@ mod tests {
         assert_eq!(file.option("KEY"), Some(&b"1"[..]));
         file.set_option("KEY", b"3");
         assert_eq!(text(&file), "S\n\" KEYS 0\n\" KEY 3\n\"KEY 9\n12345678\n");
+    }
+
+    #[test]
+    fn a_file_of_doubled_lines_is_rewritten_in_one_pass() {
+        let doubled = "\" K\n".repeat(16_000);
+        let mut file = file(&format!("S\n{doubled}12345678\n"));
+        for number in 0..100_u8 {
+            file.set_option("K", number.to_string().as_bytes());
+        }
+        assert_eq!(text(&file), "S\n\" K 99\n12345678\n");
     }
 
     #[test]

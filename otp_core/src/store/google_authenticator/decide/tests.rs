@@ -16,6 +16,7 @@ fn attempt(candidates: &[Candidate]) -> Attempt<'_> {
     Attempt {
         candidates,
         counted: false,
+        known: false,
         remember: None,
     }
 }
@@ -80,7 +81,7 @@ fn a_counter_goes_behind_the_match_and_a_wrong_code_leaves_it() {
     let (verdict, new) = decide_over("\" HOTP_COUNTER 1\n", CODES[3], 0);
     assert_eq!(verdict, accepted(Proof::Hotp, 6));
     assert_eq!(new.unwrap(), "\" HOTP_COUNTER 4\n");
-    for code in [CODES[0], CODES[4], "000000"] {
+    for code in [CODES[4], CODES[5], "000000"] {
         assert_eq!(decide_over("\" HOTP_COUNTER 1\n", code, 0), (WRONG, None));
     }
 }
@@ -182,4 +183,42 @@ fn without_a_kind_no_device_code_is_right() {
     }
     let (verdict, _) = decide_over("\" HOTP_COUNTER 0\n\" TOTP_AUTH\n", CODES[5], 150);
     assert_eq!(verdict, accepted(Proof::Totp, 6), "0 is no counter");
+}
+
+#[test]
+fn the_code_that_the_counter_stands_behind_is_no_guess_and_changes_nothing() {
+    let options = "\" HOTP_COUNTER 5\n";
+    let last = (Verdict::Refused(Refusal::LastCode), None);
+    assert_eq!(decide_over(options, CODES[4], 0), last);
+    assert_eq!(decide_over(options, CODES[3], 0), (WRONG, None));
+    assert!(
+        !Refusal::LastCode.is_final(),
+        "asked again, as after a wrong one"
+    );
+    let two = candidates(format!("99{}", CODES[4]).as_bytes(), InFront::Anything);
+    let (verdict, _) = decide(&file(options), &attempt(&two), UnixTime(0));
+    assert_eq!(verdict, WRONG, "not beside a guess");
+}
+
+#[test]
+fn others_cannot_fill_the_rate_limit_of_a_known_source() {
+    let options = "\" RATE_LIMIT 1 30 149\n\" TOTP_AUTH\n";
+    let code = candidates(CODES[5].as_bytes(), InFront::Nothing);
+    for (known, expected) in [
+        (false, Verdict::Refused(Refusal::RateLimited)),
+        (true, accepted(Proof::Totp, 6)),
+    ] {
+        let attempt = Attempt {
+            known,
+            ..attempt(&code)
+        };
+        let (verdict, new) = decide(&file(options), &attempt, UnixTime(150));
+        assert_eq!(verdict, expected);
+        let new = new.unwrap();
+        assert_eq!(
+            new.option("RATE_LIMIT"),
+            Some(&b"1 30 150"[..]),
+            "counted all the same"
+        );
+    }
 }
