@@ -150,6 +150,10 @@ pub struct ImportGoogle {
     /// Everybody whom `getent passwd` lists and who has such a file.
     #[arg(long)]
     pub all: bool,
+    /// With --all: the users whose names stand in this file (or, with `-`, on standard input), one a line. For
+    /// directory services that answer for single users and list nobody (`enumerate = false` in sssd).
+    #[arg(long, value_name = "FILE", requires = "all")]
+    pub users_from: Option<PathBuf>,
     /// Where the files are, as behind secret= in pam.d: `~`, `${HOME}` and `${USER}` stand for the user's.
     #[arg(long, value_name = "PATH", default_value = "~/.google_authenticator")]
     pub from: String,

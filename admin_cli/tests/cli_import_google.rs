@@ -194,7 +194,9 @@ fn force_replaces_and_reopens_nothing() {
         "alice",
         &totp_file(&format!("\" DISALLOW_REUSE {}\n", STEP - 50)),
     );
-    assert_eq!(host.import(&["alice", "--force"]).status, 0);
+    for _ in 0..2 {
+        assert_eq!(host.import(&["alice", "--force"]).status, 0);
+    }
     assert_eq!(
         reason(&host.desk.log_in("alice", &code, &at(NOW))),
         "replayed"
@@ -233,7 +235,17 @@ fn new_recovery_codes_take_the_place_of_scratch_codes() {
     assert_eq!(host.import(&["alice"]).status, 0);
     host.desk.must(&["recovery", "alice"]);
     let verdict = host.desk.log_in("alice", "12345678", &at(NOW));
-    assert_eq!(verdict, Verdict::Refused(Refusal::Wrong));
+    assert_eq!(verdict, Verdict::Refused(Refusal::Replayed));
+    // The file still lists them.
+    for _ in 0..2 {
+        let forced = host.import(&["alice", "--force"]);
+        assert_eq!(forced.status, 0, "{forced:?}");
+        for code in ["12345678", "87654321"] {
+            let verdict = host.desk.log_in("alice", code, &at(NOW));
+            assert_eq!(verdict, Verdict::Refused(Refusal::Replayed), "{code}");
+        }
+    }
+    assert_eq!(host.desk.show("alice")["recovery_codes_left"], 10);
 }
 
 #[test]

@@ -70,6 +70,32 @@ impl ScratchCodes {
         Ok(Self { salt, hashes })
     }
 
+    /// These codes in the place of the others, under the names that they have. What `used` says is used up
+    /// stays among them: a code that was forgotten could come back unused.
+    #[must_use]
+    pub fn replaced_by(&self, codes: &[Code], used: impl Fn(RecoveryId) -> bool) -> Self {
+        let mut hashes: Vec<Hash> = codes
+            .iter()
+            .map(|code| Hash::of(code, &self.salt))
+            .collect();
+        hashes.extend(self.hashes.iter().filter(|hash| used(hash.id())));
+        let mut kept: Vec<Hash> = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            if !kept.contains(&hash) {
+                kept.push(hash);
+            }
+        }
+        Self {
+            salt: self.salt,
+            hashes: kept,
+        }
+    }
+
+    /// Forgets those that are too many.
+    pub fn keep_first(&mut self, most: usize) {
+        self.hashes.truncate(most);
+    }
+
     /// Which of them this code is. Compares with all, in constant time.
     #[must_use]
     pub fn find(&self, code: &Code) -> Option<RecoveryId> {
@@ -143,6 +169,27 @@ mod tests {
         assert_eq!(found[0], found[2]);
         let other = Code::parse(b"12345679").unwrap();
         assert_eq!(stored.find(&other), None);
+    }
+
+    #[test]
+    fn a_new_set_keeps_names_and_what_was_used() {
+        let [first, second] =
+            ["12345678", "87654321"].map(|text| Code::parse(text.as_bytes()).unwrap());
+        let old = ScratchCodes::new(&codes()).unwrap();
+        let used = old.find(&first).unwrap();
+        let new = old.replaced_by(std::slice::from_ref(&second), |id| id == used);
+        assert_eq!(
+            (new.find(&first), new.find(&second)),
+            (Some(used), old.find(&second))
+        );
+        assert_eq!(new.count(), 2);
+        let third = Code::parse(b"11111111").unwrap();
+        let new = old.replaced_by(std::slice::from_ref(&third), |id| id == used);
+        assert_eq!(
+            (new.count(), new.find(&second)),
+            (2, None),
+            "replaced, and was not used"
+        );
     }
 
     #[test]

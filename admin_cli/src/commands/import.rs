@@ -6,9 +6,10 @@
 mod candidate;
 mod google;
 mod google_file;
-mod homes;
+pub(super) mod homes;
 mod importer;
 mod lines;
+mod names;
 mod oath;
 mod oath_line;
 mod oath_used;

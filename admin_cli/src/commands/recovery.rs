@@ -1,6 +1,8 @@
 //! `otpgate recovery USER`: a new set of recovery codes.
 
+use otp_core::account::{Account, MAX_RECOVERY_CODES};
 use otp_core::recovery::RecoveryCode;
+use otp_core::state::State;
 
 use super::enroll::{hash_all, new_recovery_codes, recovery_text};
 use super::{Context, user_name};
@@ -13,9 +15,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
     let stored = hash_all(&codes)?;
     store
         .administer()?
-        .update(&user_name(&arguments.user), |account, _| {
+        .update(&user_name(&arguments.user), |account, state| {
             account.recovery = stored;
-            account.scratch = None;
+            end_scratch_codes(account, state);
             Ok(())
         })?;
     let exposed: Vec<_> = codes.iter().map(RecoveryCode::expose).collect();
@@ -33,4 +35,18 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
         ))
     })?;
     Ok(OK)
+}
+
+/// Uses all scratch codes up. They stay on record: the file that they came from still lists them, and an
+/// import that did not know them would bring them back.
+fn end_scratch_codes(account: &mut Account, state: &mut State) {
+    let Some(scratch) = &mut account.scratch else {
+        return;
+    };
+    scratch.keep_first(MAX_RECOVERY_CODES.saturating_sub(account.recovery.len()));
+    for id in scratch.ids() {
+        if !state.used_recovery.contains(&id) {
+            state.used_recovery.push(id);
+        }
+    }
 }

@@ -3,7 +3,8 @@
 //! Everything is written in a directory of its own first and waited for; then the states are renamed to
 //! where they belong, `pending`, then the accounts; then `pending` is taken back. So a kill or a power cut
 //! at any moment leaves each user enrolled or not, and in the directory what the next administrator
-//! clears away.
+//! clears away. That `pending` is gone is not waited for each time: it says only that a missing account would
+//! be no damage, and the wait costs as much as all the others together.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -36,7 +37,8 @@ pub struct Enrolment {
 
 impl Administration<'_> {
     /// Enrols users who have no account, each as [`Administration::create`] would. A few thousand at a
-    /// time: other administrators wait meanwhile, and the texts are held in memory.
+    /// time: other administrators wait meanwhile, and the texts are held in memory. When it returns, all are
+    /// enrolled for good; [`Administration::sync_all`] belongs behind the last call.
     ///
     /// # Errors
     /// Before anything is written: [`Problem::AlreadyEnrolled`], a name that no store takes or that stands
@@ -61,7 +63,6 @@ impl Administration<'_> {
         for enrolment in &users {
             self.settle(&enrolment.user)?;
         }
-        self.sync_all()?;
         self.store.clear_staging()
     }
 
@@ -135,7 +136,10 @@ impl Administration<'_> {
     }
 
     /// Waits until all that was written to this file system is on the disk.
-    pub(super) fn sync_all(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn sync_all(&self) -> Result<(), StoreError> {
         let root = &self.store.root;
         rustix::fs::syncfs(&root.fd).map_err(|error| StoreError::io(&root.path, "sync", error))
     }

@@ -6,12 +6,14 @@ use otp_core::hotp::Digits;
 use otp_core::matching::{Device as Position, MAX_SKEW, Reach};
 use otp_core::store::FilesStore;
 use otp_core::user_name::UserName;
+use zeroize::Zeroizing;
 
 use super::super::Context;
 use super::candidate::{Candidate, Device, Maker};
 use super::google_file::{self, GoogleFile};
 use super::homes::{self, Person};
-use super::importer::Importer;
+use super::importer::{Importer, InUse};
+use super::names;
 use super::pam_lines::{self, GOOGLE};
 use super::report::Report;
 use crate::cli::ImportGoogle;
@@ -21,98 +23,122 @@ pub(super) fn run(context: &Context<'_>, arguments: &ImportGoogle) -> Result<u8,
     let config = context.config()?;
     let store = FilesStore::open(&config.state_dir)?;
     let report = Report::new(context, arguments.how.dry_run);
+    let source = Source {
+        from: &arguments.from,
+        maker: &Maker::new(&config),
+        reach: &config.parameters.reach,
+    };
     let mut importer = Importer::new(&store, &arguments.how, report);
-    let maker = Maker::new(&config);
-    let reach = &config.parameters.reach;
     match &arguments.user {
-        Some(name) => import_one(name, arguments, &maker, reach, &mut importer)?,
-        None => import_all(arguments, &maker, reach, &mut importer)?,
+        Some(name) => source.import_one(name, &mut importer)?,
+        None => source.import_all(arguments, &mut importer)?,
     }
-    importer.flush()?;
+    importer.close()?;
     let changes = pam_lines::changes(&arguments.how.pam_dir, GOOGLE);
     importer.report.finish(&changes)
 }
 
-/// A named user has to have a file, and with `--from` need not be known here.
-fn import_one(
-    name: &str,
-    arguments: &ImportGoogle,
-    maker: &Maker,
-    reach: &Reach,
-    importer: &mut Importer<'_>,
-) -> Result<(), CliError> {
-    let known = homes::person(name)?;
-    if known.is_none() && (arguments.from.contains('~') || arguments.from.contains("${HOME}")) {
-        return Err(CliError::new(format!(
-            "this system knows no user named {}; correct the name, or say with --from where the file is",
-            UserName::from(name)
-        )));
-    }
-    let person = known.clone().unwrap_or_else(|| Person {
-        name: name.to_owned(),
-        uid: u32::MAX,
-        home: String::new(),
-    });
-    let found = import(&person, known.as_ref(), arguments, maker, reach, importer)?;
-    if !found {
-        let user = UserName::from(name);
-        importer
-            .report
-            .refused(&user, &arguments.from, "there is no such file")?;
-    }
-    Ok(())
+/// Where the files are, and what is made of them.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    from: &'a str,
+    maker: &'a Maker,
+    reach: &'a Reach,
 }
 
-/// Whoever has no file is no case for a report.
-fn import_all(
-    arguments: &ImportGoogle,
-    maker: &Maker,
-    reach: &Reach,
-    importer: &mut Importer<'_>,
-) -> Result<(), CliError> {
-    if !homes::is_for_each(&arguments.from) {
-        return Err(CliError::new(
-            "--from: one file for everybody cannot be meant; put ${USER}, ${HOME} or ~ into the path",
-        ));
-    }
-    for person in homes::everybody()? {
-        import(&person, Some(&person), arguments, maker, reach, importer)?;
-    }
-    Ok(())
-}
-
-/// Imports the file of one person; says whether there was one.
-fn import(
-    person: &Person,
-    owner: Option<&Person>,
-    arguments: &ImportGoogle,
-    maker: &Maker,
-    reach: &Reach,
-    importer: &mut Importer<'_>,
-) -> Result<bool, CliError> {
-    let user = UserName::from(person.name.as_str());
-    let path = match homes::path_for(&arguments.from, person) {
-        Ok(path) => path,
-        Err(why) => {
-            importer.report.refused(&user, &arguments.from, &why)?;
-            return Ok(true);
+impl<'a> Source<'a> {
+    /// A named user has to have a file, and with `--from` need not be known here.
+    fn import_one(self, name: &str, importer: &mut Importer<'a>) -> Result<(), CliError> {
+        let known = homes::person(name)?;
+        if known.is_none() && homes::is_at_home(self.from) {
+            return Err(CliError::new(format!(
+                "this system knows no user named {}; correct the name, or say with --from where the file is",
+                UserName::from(name)
+            )));
         }
-    };
-    let place = path.display().to_string();
-    let file = match homes::read(&path, &arguments.from, owner) {
-        Ok(None) => return Ok(false),
-        Ok(Some(bytes)) => google_file::parse(&bytes).map_err(|error| error.to_string()),
-        Err(why) => Err(why),
-    };
-    let candidate = match file {
-        Ok(file) => candidate(user.clone(), place.clone(), file, maker, reach),
-        Err(why) => Err(why),
-    };
-    match candidate {
-        Ok(candidate) => importer.take(candidate)?,
-        Err(why) => importer.report.refused(&user, &place, &why)?,
+        let found = self.import(name, known, importer)?;
+        if !found {
+            let user = UserName::from(name);
+            let why = "there is no such file";
+            importer.report.refused(&user, self.from, why)?;
+        }
+        Ok(())
     }
-    Ok(true)
+
+    /// Whoever has no file is no case for a report, unless somebody named them.
+    fn import_all(
+        self,
+        arguments: &ImportGoogle,
+        importer: &mut Importer<'a>,
+    ) -> Result<(), CliError> {
+        if !homes::is_for_each(self.from) {
+            return Err(CliError::new(
+                "--from: one file for everybody cannot be meant; put ${USER}, ${HOME} or ~ into the path",
+            ));
+        }
+        if let Some(list) = &arguments.users_from {
+            return names::each(list, |name| self.import_one(name, importer));
+        }
+        for person in homes::everybody()? {
+            let name = person.name.clone();
+            self.import(&name, Some(person), importer)?;
+        }
+        Ok(())
+    }
+
+    /// Imports the file of one person; says whether there was one.
+    fn import(
+        self,
+        name: &str,
+        known: Option<Person>,
+        importer: &mut Importer<'a>,
+    ) -> Result<bool, CliError> {
+        let user = UserName::from(name);
+        let path = match homes::path_for(self.from, name, known.as_ref()) {
+            Ok(path) => path,
+            Err(why) => {
+                importer.report.refused(&user, self.from, &why)?;
+                return Ok(true);
+            }
+        };
+        let place = path.display().to_string();
+        let bytes = match homes::read(&path, self.from, known.as_ref()) {
+            Ok(None) => return Ok(false),
+            Ok(Some(bytes)) => Ok(bytes),
+            Err(why) => Err(why),
+        };
+        let before = bytes.clone().unwrap_or_default();
+        let candidate = bytes.and_then(|bytes| self.candidate(&user, &place, bytes));
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
+            Err(why) => {
+                importer.report.refused(&user, &place, &why)?;
+                return Ok(true);
+            }
+        };
+        let at = path.clone();
+        let again = move || {
+            let bytes = homes::read(&at, self.from, known.as_ref())?;
+            let bytes = bytes.ok_or("was taken away during the import")?;
+            if *bytes == *before {
+                return Ok(None);
+            }
+            self.candidate(&user, &place, bytes).map(Some)
+        };
+        let again = Box::new(again);
+        importer.take_in_use(candidate, Some(InUse { path, again }))?;
+        Ok(true)
+    }
+
+    fn candidate(
+        self,
+        user: &UserName,
+        place: &str,
+        bytes: Zeroizing<Vec<u8>>,
+    ) -> Result<Candidate, String> {
+        let file = google_file::parse(bytes).map_err(|error| error.to_string())?;
+        candidate(user.clone(), place.to_owned(), file, self.maker, self.reach)
+    }
 }
 
 fn candidate(
@@ -175,9 +201,9 @@ fn notes(file: &GoogleFile, reach: &Reach) -> Vec<String> {
             file.window
         ));
     }
-    if let Some(limit) = &file.rate_limit {
+    if let Some((attempts, seconds)) = &file.rate_limit {
         notes.push(format!(
-            "RATE_LIMIT {limit} is not carried over: this host's throttle, which counts failures only, \
+            "RATE_LIMIT {attempts} per {seconds} is not carried over: this host's throttle, which counts failures only, \
              applies to everybody"
         ));
     }

@@ -1,21 +1,14 @@
-//! The file of google-authenticator-libpam, read as that module reads it and never written.
-//!
-//! Line 1 is the secret; then lines `" KEY value`; then scratch codes. The first line of a key counts.
+//! What an import takes out of a file of google-authenticator, read by the parser that logins use.
 
 use std::fmt;
 
 use otp_core::account::Kind;
 use otp_core::hotp::{Code, MovingFactor};
-use otp_core::secret::{Secret, SecretError};
+use otp_core::secret::Secret;
+use otp_core::store::google_authenticator::settings::{self, BadLine};
+use otp_core::store::google_authenticator::text::{LARGEST, SecretFile};
 use otp_core::totp::Period;
 use zeroize::Zeroizing;
-
-/// Largest file that the module reads, in bytes.
-pub(super) const LARGEST: u64 = 65_536;
-/// The window without a `WINDOW_SIZE`.
-const USUAL_WINDOW: u64 = 3;
-/// Smallest and largest scratch code.
-const SCRATCH_CODES: std::ops::RangeInclusive<u64> = 10_000_000..=99_999_999;
 
 /// What a file says.
 #[derive(Debug)]
@@ -30,8 +23,8 @@ pub(super) struct GoogleFile {
     /// The used time steps; `None` where the file allows reuse.
     pub used: Option<Vec<MovingFactor>>,
     pub scratch: Vec<Code>,
-    /// As it stands there: attempts and seconds.
-    pub rate_limit: Option<String>,
+    /// Attempts and seconds.
+    pub rate_limit: Option<(usize, u64)>,
     /// Logins that `grace_period` remembers.
     pub grace_entries: usize,
 }
@@ -41,18 +34,25 @@ pub(super) struct GoogleFile {
 pub(super) enum FileError {
     /// No bytes, too many, or a NUL among them.
     Bytes,
-    Secret(SecretError),
+    /// Line 1 is no base32, or nothing.
+    Secret,
     /// Neither `TOTP_AUTH` nor `HOTP_COUNTER`: the old module takes only scratch codes with it.
     Kind,
     /// The value of this key.
     Value(&'static str),
 }
 
+impl From<BadLine> for FileError {
+    fn from(line: BadLine) -> Self {
+        Self::Value(line.0)
+    }
+}
+
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes => write!(f, "is empty, has more than {LARGEST} bytes, or a NUL among them"),
-            Self::Secret(error) => write!(f, "line 1: {error}"),
+            Self::Secret => f.write_str("line 1 is no secret in base32"),
             Self::Kind => f.write_str(
                 "has neither a line TOTP_AUTH nor HOTP_COUNTER, so the old module takes no codes with it either",
             ),
@@ -65,158 +65,43 @@ impl fmt::Display for FileError {
 }
 
 /// Reads the bytes of a file.
-pub(super) fn parse(bytes: &[u8]) -> Result<GoogleFile, FileError> {
-    if bytes.is_empty() || bytes.len() as u64 > LARGEST || bytes.contains(&0) {
-        return Err(FileError::Bytes);
-    }
-    let lines = Lines(bytes);
+pub(super) fn parse(bytes: Zeroizing<Vec<u8>>) -> Result<GoogleFile, FileError> {
+    let file = SecretFile::new(bytes).ok_or(FileError::Bytes)?;
+    let used = settings::used_steps(&file)?;
+    // A step below 0 is none that a code could have.
+    let steps = |used: Vec<i64>| used.into_iter().filter_map(|step| u64::try_from(step).ok());
     Ok(GoogleFile {
-        secret: secret(lines.first())?,
-        kind: kind(&lines)?,
-        window: lines
-            .number("WINDOW_SIZE", 1..=100)?
-            .unwrap_or(USUAL_WINDOW),
-        skew: lines.value("TIME_SKEW").map_or(0, leading_number),
-        used: used_steps(&lines)?,
-        scratch: scratch_codes(&lines),
-        rate_limit: lines.value("RATE_LIMIT").map(rate_limit),
+        secret: file.secret().ok_or(FileError::Secret)?,
+        kind: kind(&file)?,
+        window: settings::window(&file)?.unsigned_abs(),
+        skew: settings::skew(&file),
+        used: used.map(|used| steps(used).collect()),
+        scratch: scratch_codes(&file),
+        rate_limit: settings::rate_limit(&file)?,
         grace_entries: (0..10)
-            .filter(|number| lines.value(&format!("LAST{number}")).is_some())
+            .filter(|number| file.option(&format!("LAST{number}")).is_some())
             .count(),
     })
 }
 
-struct Lines<'a>(&'a [u8]);
-
-impl<'a> Lines<'a> {
-    fn all(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let lines = self.0.split(|byte| *byte == b'\n');
-        lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-    }
-
-    fn first(&self) -> &'a [u8] {
-        self.all().next().unwrap_or_default()
-    }
-
-    /// The value of the first line of this key.
-    fn value(&self, key: &str) -> Option<&'a [u8]> {
-        self.all().skip(1).find_map(|line| {
-            let rest = line.strip_prefix(b"\" ")?.strip_prefix(key.as_bytes())?;
-            let ends = matches!(rest.first(), None | Some(b' ' | b'\t'));
-            ends.then(|| rest.trim_ascii_start())
-        })
-    }
-
-    fn number(
-        &self,
-        key: &'static str,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Result<Option<u64>, FileError> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        let number = text(value).trim_end().parse().ok();
-        let number = number.filter(|number| range.contains(number));
-        number.map(Some).ok_or(FileError::Value(key))
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
-}
-
-/// The number in front, as strtol reads it; 0 for none.
-fn leading_number(value: &[u8]) -> i64 {
-    let value = text(value);
-    let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
-    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let magnitude = digits.get(..length).unwrap_or_default();
-    let magnitude: i64 = match magnitude.parse() {
-        Ok(number) => number,
-        Err(_) if length > 0 => i64::MAX,
-        Err(_) => 0,
-    };
-    if value.starts_with('-') {
-        -magnitude
-    } else {
-        magnitude
-    }
-}
-
-/// Base32 as the module decodes it: any case, 0, 1 and 8 for letters that look alike, blanks and dashes
-/// passed over, bits left over at the end dropped.
-fn secret(line: &[u8]) -> Result<Secret, FileError> {
-    // The longest one has 128 bytes; what is longer is refused by `Secret`.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(line.len()));
-    let (mut buffer, mut bits) = (0_u32, 0);
-    for byte in line.iter().filter(|byte| !b" \t-".contains(byte)) {
-        let value = match byte.to_ascii_uppercase() {
-            b'0' => b'O' - b'A',
-            b'1' => b'L' - b'A',
-            b'8' => b'B' - b'A',
-            letter @ b'A'..=b'Z' => letter - b'A',
-            digit @ b'2'..=b'7' => digit - b'2' + 26,
-            _ => return Err(FileError::Secret(SecretError::NotBase32)),
-        };
-        buffer = (buffer << 5 | u32::from(value)) & 0xfff;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(buffer >> bits & 0xff).unwrap_or_default());
+fn kind(file: &SecretFile) -> Result<Kind, FileError> {
+    match settings::kind(file) {
+        settings::Kind::Counter(counter) => Ok(Kind::Hotp { counter }),
+        settings::Kind::Neither => Err(FileError::Kind),
+        settings::Kind::Time => {
+            let seconds = u32::try_from(settings::step_size(file)?).ok();
+            let period = seconds.and_then(|seconds| Period::try_from(seconds).ok());
+            let period = period.ok_or(FileError::Value("STEP_SIZE"))?;
+            Ok(Kind::Totp { period })
         }
     }
-    Secret::new(std::mem::take(&mut *bytes)).map_err(FileError::Secret)
 }
 
-fn kind(lines: &Lines<'_>) -> Result<Kind, FileError> {
-    let counter = lines.value("HOTP_COUNTER").map_or(0, leading_number);
-    if let Some(counter) = u64::try_from(counter).ok().filter(|counter| *counter >= 1) {
-        return Ok(Kind::Hotp { counter });
-    }
-    let marker = b"\" TOTP_AUTH";
-    if !lines.0.windows(marker.len()).any(|window| window == marker) {
-        return Err(FileError::Kind);
-    }
-    let seconds = lines.number("STEP_SIZE", 1..=60)?;
-    let period = seconds.and_then(|seconds| u32::try_from(seconds).ok());
-    let period = period.map(Period::try_from).transpose();
-    let period = period.map_err(|_| FileError::Value("STEP_SIZE"))?;
-    Ok(Kind::Totp {
-        period: period.unwrap_or_default(),
-    })
-}
-
-fn used_steps(lines: &Lines<'_>) -> Result<Option<Vec<MovingFactor>>, FileError> {
-    let Some(value) = lines.value("DISALLOW_REUSE") else {
-        return Ok(None);
-    };
-    let words = value.split(|byte| b" \t".contains(byte));
-    let steps = words.filter(|word| !word.is_empty()).map(|word| {
-        let step = text(word).parse();
-        step.map_err(|_| FileError::Value("DISALLOW_REUSE"))
-    });
-    steps.collect::<Result<_, _>>().map(Some)
-}
-
-/// The codes behind the options. The module stops at the first line that is none.
-fn scratch_codes(lines: &Lines<'_>) -> Vec<Code> {
-    let lines = lines.all().skip(1);
-    let candidates = lines.filter(|line| !line.is_empty() && !line.starts_with(b"\""));
-    candidates
-        .map_while(|line| {
-            let digits = line.trim_ascii_start();
-            let number = text(digits).parse().ok();
-            number.filter(|number| SCRATCH_CODES.contains(number))?;
-            Code::parse(digits)
-        })
+fn scratch_codes(file: &SecretFile) -> Vec<Code> {
+    let codes = file.single_use_codes();
+    codes
+        .filter_map(|code| Code::parse(Zeroizing::new(code.to_string()).as_bytes()))
         .collect()
-}
-
-/// Attempts and seconds; the times behind them are of no interest, and what is no number is not repeated.
-fn rate_limit(value: &[u8]) -> String {
-    let words = text(value).split_ascii_whitespace().take(2);
-    let plain = words.filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
-    plain.collect::<Vec<_>>().join(" per ")
 }
 
 #[cfg(test)]
@@ -226,7 +111,7 @@ mod tests {
     const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
     fn read(rest: &str) -> Result<GoogleFile, FileError> {
-        parse(format!("{SECRET}\n{rest}").as_bytes())
+        parse(format!("{SECRET}\n{rest}").into_bytes().into())
     }
 
     #[test]
@@ -245,7 +130,7 @@ mod tests {
         );
         assert_eq!((file.window, file.skew, file.grace_entries), (17, -2, 1));
         assert_eq!(file.used, Some(vec![56_666_667, 56_666_670]));
-        assert_eq!(file.rate_limit.as_deref(), Some("3 per 30"));
+        assert_eq!(file.rate_limit, Some((3, 30)));
         let codes: Vec<_> = file
             .scratch
             .iter()
@@ -261,11 +146,11 @@ mod tests {
             // 0 as O, 1 as L, 8 as B; left-over bits are dropped.
             ("018OLB", Ok(&[0x72, 0xc2, 0xe5][..])),
             ("MFRGGZDFMZTWQ2LK", Ok(b"abcdefghij")),
-            ("MFRGG9", Err(FileError::Secret(SecretError::NotBase32))),
-            ("MFRGG===", Err(FileError::Secret(SecretError::NotBase32))),
-            ("", Err(FileError::Secret(SecretError::Length(0)))),
+            ("MFRGG9", Err(FileError::Secret)),
+            ("MFRGG===", Err(FileError::Secret)),
+            ("", Err(FileError::Secret)),
         ] {
-            let file = parse(format!("{line}\r\n\" TOTP_AUTH\r\n").as_bytes());
+            let file = parse(format!("{line}\r\n\" TOTP_AUTH\r\n").into_bytes().into());
             let secret = file.map(|file| file.secret.expose().to_vec());
             assert_eq!(secret, expected.map(<[u8]>::to_vec), "{line}");
         }
@@ -314,8 +199,11 @@ mod tests {
         ] {
             assert_eq!(read(rest).unwrap_err(), expected, "{rest}");
         }
-        assert_eq!(parse(b"").unwrap_err(), FileError::Bytes);
-        assert_eq!(parse(&[b'A'; 65_537]).unwrap_err(), FileError::Bytes);
+        assert_eq!(parse(Vec::new().into()).unwrap_err(), FileError::Bytes);
+        assert_eq!(
+            parse(vec![b'A'; 65_537].into()).unwrap_err(),
+            FileError::Bytes
+        );
     }
 
     #[test]

@@ -8,14 +8,14 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::google_file::LARGEST;
 use crate::error::CliError;
+use otp_core::store::google_authenticator::text::LARGEST;
 
 const PLACEHOLDERS: [&str; 3] = ["~", "${HOME}", "${USER}"];
 
 /// A user as the name service has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Person {
+pub(in crate::commands) struct Person {
     pub name: String,
     pub uid: u32,
     pub home: String,
@@ -33,7 +33,7 @@ pub(super) fn person(name: &str) -> Result<Option<Person>, CliError> {
 }
 
 /// Everybody whom the name service lists. `getent` asks every service that is configured, as a login does.
-pub(super) fn everybody() -> Result<Vec<Person>, CliError> {
+pub(in crate::commands) fn everybody() -> Result<Vec<Person>, CliError> {
     let fail = |error| CliError::new(format!("getent passwd: {error}"));
     let output = Command::new("getent").arg("passwd").output();
     let output = output.map_err(|error| fail(error.to_string()))?;
@@ -63,13 +63,17 @@ pub(super) fn is_for_each(template: &str) -> bool {
 }
 
 /// Whether the file lies where the user may do as they like.
-fn is_at_home(template: &str) -> bool {
+pub(super) fn is_at_home(template: &str) -> bool {
     template.contains('~') || template.contains("${HOME}")
 }
 
 /// The path for this user, as `secret=` expands it.
-pub(super) fn path_for(template: &str, person: &Person) -> Result<PathBuf, String> {
-    let Person { name, home, .. } = person;
+pub(super) fn path_for(
+    template: &str,
+    name: &str,
+    person: Option<&Person>,
+) -> Result<PathBuf, String> {
+    let home = person.map_or("", |person| &person.home);
     if name.is_empty() || name == "." || name == ".." || name.contains('/') {
         return Err("the user name is no plain file name".into());
     }
@@ -165,19 +169,20 @@ mod tests {
             ("/var/lib/ga/${USER}", "/var/lib/ga/alice"),
             ("/var/lib/one", "/var/lib/one"),
         ] {
-            assert_eq!(path_for(template, &alice()), Ok(PathBuf::from(expected)));
+            let path = path_for(template, "alice", Some(&alice()));
+            assert_eq!(path, Ok(PathBuf::from(expected)));
         }
     }
 
     #[test]
     fn no_name_walks_out_of_the_directory() {
         for name in ["", ".", "..", "../root", "a/b"] {
-            let person = Person {
-                name: name.into(),
-                ..alice()
-            };
-            assert!(path_for("/var/lib/ga/${USER}", &person).is_err(), "{name}");
+            assert!(
+                path_for("/var/lib/ga/${USER}", name, None).is_err(),
+                "{name}"
+            );
         }
-        assert!(path_for("ga/${USER}", &alice()).is_err(), "relative");
+        let relative = path_for("ga/${USER}", "alice", Some(&alice()));
+        assert!(relative.is_err());
     }
 }

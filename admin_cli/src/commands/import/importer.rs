@@ -1,11 +1,14 @@
 //! Holds each candidate against the store, and enrols those who are new in batches.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use otp_core::account::{Account, MAX_RECOVERY_CODES, MAX_TOKENS};
+use otp_core::scratch::ScratchCodes;
 use otp_core::secret::STRONG_BYTES;
 use otp_core::state::State;
 use otp_core::store::bulk::Enrolment;
+use otp_core::store::google_authenticator::lock::{Held, Locks};
 use otp_core::store::{FilesStore, Record as _, Store as _};
 use otp_core::user_name::UserName;
 
@@ -16,7 +19,25 @@ use crate::error::CliError;
 
 /// Users who wait for the disk together. Other administrators wait as long as a batch takes, and give up
 /// after 5 s.
-const BATCH: usize = 2_000;
+const BATCH: usize = 4_000;
+/// The same where logins go on by files that are taken over: each of these waits as long as a batch takes.
+const BATCH_IN_USE: usize = 250;
+
+/// A file by which its user may be logging in at this moment. Between reading it and being enrolled a code of
+/// it may be used, and would be fresh in the store.
+pub(super) struct InUse<'a> {
+    /// Where it is: this is locked.
+    pub path: PathBuf,
+    /// Reads it again; `None` when it is as it was.
+    pub again: Box<dyn Fn() -> Result<Option<Candidate>, String> + 'a>,
+}
+
+/// Somebody who waits for the others of a batch.
+struct Waiting<'a> {
+    enrolment: Enrolment,
+    line: UserLine,
+    in_use: Option<InUse<'a>>,
+}
 
 /// Enrols candidates. A run that was cut short continues where it was: whoever is enrolled with the same
 /// keys is passed over.
@@ -24,7 +45,7 @@ pub(super) struct Importer<'a> {
     store: &'a FilesStore,
     how: &'a HowToImport,
     pub report: Report<'a>,
-    batch: Vec<(Enrolment, UserLine)>,
+    batch: Vec<Waiting<'a>>,
     names: HashSet<UserName>,
 }
 
@@ -41,6 +62,15 @@ impl<'a> Importer<'a> {
 
     /// Takes one user. What stands in their way is reported; an error ends the import.
     pub fn take(&mut self, candidate: Candidate) -> Result<(), CliError> {
+        self.take_in_use(candidate, None)
+    }
+
+    /// The same of a file that may be in use.
+    pub fn take_in_use(
+        &mut self,
+        candidate: Candidate,
+        in_use: Option<InUse<'a>>,
+    ) -> Result<(), CliError> {
         if self.names.contains(&candidate.user) {
             self.flush()?;
         }
@@ -48,7 +78,7 @@ impl<'a> Importer<'a> {
             return self.report.refused(&candidate.user, &candidate.place, &why);
         }
         match self.store.is_enrolled(&candidate.user) {
-            Ok(false) => self.enrol(candidate),
+            Ok(false) => self.enrol(candidate, in_use),
             Ok(true) => self.meet(candidate),
             Err(error) => {
                 let why = error.to_string();
@@ -58,14 +88,23 @@ impl<'a> Importer<'a> {
     }
 
     /// Somebody who has no account.
-    fn enrol(&mut self, candidate: Candidate) -> Result<(), CliError> {
+    fn enrol(&mut self, candidate: Candidate, in_use: Option<InUse<'a>>) -> Result<(), CliError> {
         let line = UserLine::of(&candidate);
         if self.how.dry_run {
             return self.report.user(&line, Outcome::Imported);
         }
         self.names.insert(candidate.user.clone());
-        self.batch.push((candidate.into_enrolment()?, line));
-        if self.batch.len() >= BATCH {
+        let most = if in_use.is_some() {
+            BATCH_IN_USE
+        } else {
+            BATCH
+        };
+        self.batch.push(Waiting {
+            enrolment: candidate.into_enrolment()?,
+            line,
+            in_use,
+        });
+        if self.batch.len() >= most {
             self.flush()?;
         }
         Ok(())
@@ -118,30 +157,75 @@ impl<'a> Importer<'a> {
         self.report.user(&line, Outcome::Replaced)
     }
 
+    /// Enrols whoever waits, at the end.
+    pub fn close(&mut self) -> Result<(), CliError> {
+        self.flush()?;
+        if !self.how.dry_run {
+            self.store.administer()?.sync_all()?;
+        }
+        Ok(())
+    }
+
     /// Enrols whoever waits.
-    pub fn flush(&mut self) -> Result<(), CliError> {
+    fn flush(&mut self) -> Result<(), CliError> {
         self.names.clear();
         if self.batch.is_empty() {
             return Ok(());
         }
         let administration = self.store.administer()?;
+        let locks = Locks::open(self.store.path())?;
+        let mut held = Vec::new();
         let (mut enrolments, mut lines) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        for (enrolment, line) in self.batch.drain(..) {
-            if matches!(self.store.is_enrolled(&enrolment.user), Ok(false)) {
-                enrolments.push(enrolment);
-                lines.push(line);
+        for waiting in self.batch.drain(..) {
+            let user = waiting.enrolment.user.clone();
+            let fresh = if matches!(self.store.is_enrolled(&user), Ok(false)) {
+                freshen(waiting, &locks, &mut held, self.how)
             } else {
-                let why = "was enrolled meanwhile; run the import again";
-                self.report.refused(&enrolment.user, "", why)?;
+                Err("was enrolled meanwhile; run the import again".into())
+            };
+            match fresh {
+                Ok((enrolment, line)) => {
+                    enrolments.push(enrolment);
+                    lines.push(line);
+                }
+                Err(why) => self.report.refused(&user, "", &why)?,
             }
         }
         administration.create_all(enrolments)?;
+        drop(held);
         drop(administration);
         for line in &lines {
             self.report.user(line, Outcome::Imported)?;
         }
         Ok(())
     }
+}
+
+/// Locks a file that may be in use, and takes over what has changed in it since it was read.
+fn freshen<'a>(
+    waiting: Waiting<'_>,
+    locks: &'a Locks,
+    held: &mut Vec<Held<'a>>,
+    how: &HowToImport,
+) -> Result<(Enrolment, UserLine), String> {
+    let Waiting {
+        enrolment,
+        line,
+        in_use,
+    } = waiting;
+    let Some(InUse { path, again }) = in_use else {
+        return Ok((enrolment, line));
+    };
+    held.extend(locks.hold(&path).map_err(|error| error.to_string())?);
+    let Some(candidate) = again()? else {
+        return Ok((enrolment, line));
+    };
+    acceptable(&candidate, how)?;
+    let line = UserLine::of(&candidate);
+    let enrolment = candidate
+        .into_enrolment()
+        .map_err(|error| error.to_string())?;
+    Ok((enrolment, line))
 }
 
 /// What no store takes.
@@ -178,19 +262,20 @@ fn acceptable(candidate: &Candidate, how: &HowToImport) -> Result<(), String> {
 /// Puts the candidate's devices and scratch codes in place of the account's. A key that both have stays the
 /// device that it is, with everything that is used up of it on either side.
 fn replace(account: &mut Account, state: &mut State, candidate: Candidate) -> Result<(), String> {
-    let unused = |code: &otp_core::hotp::Code| {
-        let known = account.scratch.as_ref().and_then(|codes| codes.find(code));
-        known.is_none_or(|id| !state.used_recovery.contains(&id))
+    let used = |id| state.used_recovery.contains(&id);
+    let scratch = match &account.scratch {
+        Some(old) => Some(old.replaced_by(&candidate.scratch, used)),
+        None => candidate::scratch(&candidate.scratch).map_err(|error| error.to_string())?,
     };
-    let codes: Vec<_> = candidate.scratch.into_iter().filter(unused).collect();
-    if account.recovery.len() + codes.len() > MAX_RECOVERY_CODES {
+    let codes = scratch.as_ref().map_or(0, ScratchCodes::count);
+    if account.recovery.len() + codes > MAX_RECOVERY_CODES {
         return Err(format!(
-            "has {} recovery codes here, and with {} scratch codes that is more than {MAX_RECOVERY_CODES}",
+            "has {} recovery codes here, and with {codes} scratch codes, used ones included, that is more than \
+             {MAX_RECOVERY_CODES}",
             account.recovery.len(),
-            codes.len()
         ));
     }
-    account.scratch = candidate::scratch(&codes).map_err(|error| error.to_string())?;
+    account.scratch = scratch.filter(|codes| codes.count() > 0);
     let mut tokens = Vec::with_capacity(candidate.devices.len());
     for mut device in candidate.devices {
         let known = account.tokens.iter().find(|token| device.same_key(token));

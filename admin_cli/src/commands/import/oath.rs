@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ImportOath) -> Result<u8, C
     };
     let mut importer = Importer::new(&store, &arguments.how, report);
     source.import(&mut importer)?;
-    importer.flush()?;
+    importer.close()?;
     warn_of_window(arguments.window, &config.parameters.reach);
     let changes = pam_lines::changes(&arguments.how.pam_dir, OATH);
     importer.report.finish(&changes)

@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ImportOtpauth) -> Result<u8
     for candidate in read(arguments, &maker, &mut importer.report)? {
         importer.take(candidate)?;
     }
-    importer.flush()?;
+    importer.close()?;
     importer.report.finish(&[])
 }
 
