@@ -2,6 +2,7 @@
 
 mod check;
 mod check_seal;
+mod check_own_files;
 mod check_store;
 mod code;
 mod enroll;

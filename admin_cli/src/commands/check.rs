@@ -8,13 +8,14 @@ use otp_core::rules::Then;
 use pam_login::options::Options;
 
 use super::Context;
+use super::check_own_files::check_own_files;
 use super::check_store::{check_store, configuration_finding, named_config_finding};
 use super::setup::paths;
 use crate::cli::Check;
 use crate::error::CliError;
 use crate::host::finding::{Finding, exit_status, render, sorted};
 use crate::host::pam_library::Library;
-use crate::host::pam_stack::named_configs;
+use crate::host::pam_stack::{auth_lines, named_configs};
 use crate::host::{CheckRequest, check_host};
 
 pub(super) fn run(context: &Context<'_>, arguments: &Check) -> Result<u8, CliError> {
@@ -47,6 +48,12 @@ pub(super) fn run(context: &Context<'_>, arguments: &Check) -> Result<u8, CliErr
         judge_options: &judge,
     };
     findings.extend(check_host(&paths, &request));
+    let lines = auth_lines(&paths.library());
+    let lines = lines
+        .iter()
+        .map(|line| Options::parse(line.iter().map(String::as_str)));
+    let lines: Vec<Options> = lines.filter_map(Result::ok).collect();
+    findings.extend(check_own_files(&config, &context.cli.config, &lines));
     let findings = sorted(findings);
     let json = serde_json::to_value(&findings).map_err(|error| CliError::new(error.to_string()))?;
     let text = if findings.is_empty() {

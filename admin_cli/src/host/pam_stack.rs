@@ -118,6 +118,19 @@ pub fn auth_options(library: &Library, service: &str) -> Vec<String> {
         .collect()
 }
 
+/// The options of each auth line of ours, whatever the service.
+#[must_use]
+pub fn auth_lines(library: &Library) -> Vec<Vec<String>> {
+    let mut lines = Vec::new();
+    for service in library.services() {
+        let stack = library.stack(&service, Kind::Auth);
+        lines.extend(ours(&stack).map(|(_, module)| module.options.clone()));
+    }
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
 /// A line of ours with `config=PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedConfig {
