@@ -8,6 +8,13 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// The first quartile, the median, the third.
+pub fn quartiles(values: &[f64]) -> [f64; 3] {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[values.len() * quarter / 4])
+}
+
 /// A number from the environment, to make a run shorter or longer.
 ///
 /// # Panics

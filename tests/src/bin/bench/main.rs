@@ -2,10 +2,11 @@
 //! Debian's sshd, in one run on one machine.
 //!
 //! The sides take turns, so that a noisy machine is noisy for both; ratios are what to look at.
-//! `bench module logins transfers memory` runs only the parts that are named.
+//! `bench module many logins transfers memory` runs only the parts that are named.
 
 mod figures;
 mod logins;
+mod many;
 mod memory;
 mod module;
 mod servers;
@@ -20,6 +21,9 @@ fn main() {
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     if is_wanted("module") {
         sandbox::run(|_| module::bench());
+    }
+    if is_wanted("many") {
+        sandbox::run(|_| many::bench());
     }
     if is_wanted("logins") {
         sandbox::run(logins::bench);
