@@ -55,7 +55,8 @@ pub enum Command {
     ///
     /// With --json, one object a line. Exit status: 0, or 1 when the files of a user are damaged.
     List(List),
-    /// Show one user: devices, last login, failures since, recovery codes left.
+    /// Show one user: devices, last login, failures since, recovery codes left; of somebody who logs in by a
+    /// file of their own, logins and failures.
     Show(User),
     /// Compute a code from a secret, as oathtool does.
     Code(Code),
@@ -71,7 +72,7 @@ pub enum Command {
     Enable(UserDevice),
     /// Remove a user, or one of their devices.
     Remove(Remove),
-    /// Forget a user's failures, so that the next code counts again.
+    /// Forget a user's failures, so that the next code counts again; also those at a file of their own.
     Unlock(User),
     /// Set a device's counter or clock skew from two codes in a row.
     Resync(UserDevice),

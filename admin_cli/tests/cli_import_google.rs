@@ -426,3 +426,39 @@ fn all_homes_are_read_as_the_old_command_left_them() {
     assert_eq!(desk.verify("bob", &hotp(1, secret)), "accepted");
     assert_eq!(desk.show("bob")["devices"][0]["kind"], "hotp");
 }
+
+#[test]
+fn listed_users_are_read_whoever_lists_them() {
+    let desk = Desk::new();
+    let mut passwd = String::from("root:x:0:0::/nonexistent:/bin/sh\n");
+    for (uid, user) in [(2001, "alice"), (2002, "bob")] {
+        let home = desk.path(user);
+        fs::create_dir(&home).unwrap();
+        let file = home.join(".google_authenticator");
+        fs::write(&file, totp_file("")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        for path in [&home, &file] {
+            chown(path, Some(uid), Some(uid)).unwrap();
+        }
+        passwd.push_str(&format!(
+            "{user}:x:{uid}:{uid}::{}:/bin/sh\n",
+            home.display()
+        ));
+    }
+    let list = desk.path("names");
+    fs::write(&list, "# who has a phone\n\nmallory\nalice\n").unwrap();
+    let list = list.to_str().unwrap();
+    let arguments = ["import", "google", "--all", "--users-from", list];
+    let ran = with_passwd(&desk, &passwd, &arguments);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    let summary = "Users: 1 imported, 0 replaced, 0 already imported, 1 refused.";
+    assert!(ran.stdout.contains(summary), "{ran:?}");
+    assert!(ran.stdout.contains("mallory: REFUSED"), "{ran:?}");
+    assert!(!desk.account_file("bob").exists());
+    fs::write(list, b"al\xffce\n").unwrap();
+    let ran = with_passwd(&desk, &passwd, &arguments);
+    assert!(
+        ran.status == 2 && ran.stderr.contains("line 1 is no user name"),
+        "{ran:?}"
+    );
+}

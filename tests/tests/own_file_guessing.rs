@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use serde_json::Value;
 use tests::application::Report;
@@ -11,7 +12,7 @@ use tests::clock::Clock;
 use tests::figures;
 use tests::oath;
 use tests::parity::{Host, NOW, SECRET, Which};
-use tests::sandbox;
+use tests::sandbox::{self, Sandbox};
 
 const HOME: &str = "192.0.2.7";
 const AWAY: &str = "203.0.113.9";
@@ -23,6 +24,12 @@ fn log_in(host: &Host<'_>, from: &str, answer: &str, later: u64) -> Report {
     let at = u64::try_from(NOW).unwrap() + later;
     let login = host.ours("noskewadj", answer).from(from);
     login.at(Clock::StartingAt(at)).run()
+}
+
+/// Waits for a line of the log with all of these in it.
+fn logged(sandbox: &Sandbox, words: &[&str]) {
+    let all = |line: &str| words.iter().all(|word| line.contains(word));
+    sandbox.syslog().wait_for(Duration::from_secs(60), all);
 }
 
 fn code(later: u64) -> String {
@@ -65,11 +72,9 @@ fn without_a_rate_limit_guesses_wait_and_the_owner_does_not() {
             (right.code(), &right.prompts()[..]),
             ("PAM_AUTH_ERR", &ASKED.map(str::to_owned)[..])
         );
-        let log = sandbox.syslog().lines().join("\n");
-        assert!(
-            log.contains("user=alice source=203.0.113.9")
-                && log.contains("reason=throttled until="),
-            "{log}"
+        logged(
+            sandbox,
+            &["user=alice source=203.0.113.9", "reason=throttled until="],
         );
         assert!(
             log_in(&host, HOME, &code(30), 30).success(),
@@ -159,11 +164,7 @@ fn a_count_that_is_damaged_refuses_and_unlock_makes_it_anew() {
             ("PAM_AUTH_ERR", &ASKED.map(str::to_owned)[..])
         );
         assert_eq!(host.text(), host.fill(FILE), "the code is not used up");
-        let log = sandbox.syslog().lines().join("\n");
-        assert!(
-            log.contains("own_files/alice: ") && log.contains("otpgate unlock USER"),
-            "{log}"
-        );
+        logged(sandbox, &["own_files/alice: ", "otpgate unlock USER"]);
         let checked = host.otpgate(&["check"]).stdout;
         assert!(checked.contains("otpgate unlock alice"), "{checked}");
         assert!(host.otpgate(&["unlock", "alice"]).success());
@@ -185,13 +186,7 @@ fn without_a_state_directory_nobody_is_let_in() {
             ("PAM_AUTH_ERR", &ASKED.map(str::to_owned)[..])
         );
         assert_eq!(host.text(), host.fill(FILE));
-        assert!(
-            sandbox
-                .syslog()
-                .lines()
-                .join("\n")
-                .contains("run `otpgate init`")
-        );
+        logged(sandbox, &["run `otpgate init`"]);
     });
 }
 
@@ -225,10 +220,9 @@ fn a_home_that_is_not_mounted_lets_nobody_pass_as_one_without_a_file() {
             );
             assert_eq!(report.prompts(), ASKED, "{options}");
         }
-        let log = sandbox.syslog().lines().join("\n");
-        assert!(
-            log.contains("reason=file") && log.contains("is not there, or is an empty directory"),
-            "{log}"
+        logged(
+            sandbox,
+            &["reason=file", "is not there, or is an empty directory"],
         );
         // What a file system is mounted on: empty, and root's.
         fs::create_dir(home).unwrap();
@@ -249,5 +243,48 @@ fn a_home_that_is_not_mounted_lets_nobody_pass_as_one_without_a_file() {
         fs::create_dir("/var/lib/ga").unwrap();
         assert!(passes(Which::Ours, shared).0);
         fs::rename(away, home).unwrap();
+    });
+}
+
+/// What refuses people has to be told before.
+#[test]
+fn check_tells_who_is_judged_by_a_file_and_whose_home_is_not_there() {
+    sandbox::run(|sandbox| {
+        let host = Host::new(sandbox);
+        let codes = || {
+            let checked = host.otpgate(&["check", "--json"]).stdout;
+            let findings: Value = serde_json::from_str(&checked).unwrap();
+            let own = |finding: &&Value| finding["code"].as_str().unwrap().starts_with("own-files");
+            let findings = findings.as_array().unwrap().iter().filter(own);
+            let told =
+                findings.map(|finding| format!("{} {}", finding["code"], finding["meaning"]));
+            told.collect::<Vec<_>>().join("\n")
+        };
+        // The check knows our lines by the module's name.
+        let stack = |options: &str| {
+            sandbox.sshd_stack_after_password(&format!("auth required pam_otpgate.so {options}"));
+        };
+        stack("");
+        assert_eq!(codes(), "", "nobody has a file, and nobody passes");
+        host.write(FILE, 0o600);
+        assert!(
+            codes().contains("own-files\" \"alice is not enrolled"),
+            "{}",
+            codes()
+        );
+        assert!(host.otpgate(&["import", "google", "alice"]).success());
+        assert_eq!(codes(), "");
+        stack("nullok");
+        assert!(
+            codes().contains("own-files-home\" \"homeless is without"),
+            "{}",
+            codes()
+        );
+        let shared = "nullok user=root secret=/var/lib/ga/${USER}";
+        stack(shared);
+        assert!(codes().contains("own-files-directory"), "{}", codes());
+        host.configure("google_authenticator_files = \"off\"\n");
+        stack("nullok");
+        assert_eq!(codes(), "");
     });
 }

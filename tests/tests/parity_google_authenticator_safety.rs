@@ -467,13 +467,10 @@ fn every_refusal_costs_one_counted_failure_and_one_replaced_file_whoever_it_is_a
             cost("alice", FILE);
         }
         assert_eq!(cost("alice", FILE), expected, "throttled");
-        assert!(
-            sandbox
-                .syslog()
-                .lines()
-                .join("\n")
-                .contains("reason=throttled")
-        );
+        let throttled = |line: &str| line.contains("reason=throttled");
+        sandbox
+            .syslog()
+            .wait_for(Duration::from_secs(60), throttled);
     });
 }
 

@@ -79,7 +79,7 @@ fn files_finding(config: &Config, place: &Path, people: &[&Person]) -> Option<Fi
         "own-files",
         place.display().to_string(),
         format!(
-            "{with_file} not enrolled and have a ~/{FILE}: they are asked for its codes, and whoever can write that file sets its secret (google_authenticator_files = \"fallback\")."
+            "{with_file} not enrolled, with a ~/{FILE}: they are asked for its codes, and whoever can write that file sets its secret (google_authenticator_files = \"fallback\")."
         ),
         "otpgate import google --all    # then write google_authenticator_files = \"off\"",
     ))

@@ -16,6 +16,7 @@ use super::error::{Problem, StoreError};
 use super::files::{
     ACCOUNTS, DECOYS, FileRecord, FilesStore, LockedFile, STATE, account_file, write_all_at,
 };
+use super::google_authenticator::guesses::Guesses;
 use super::lock::{self, LockError};
 use super::safe_open::Directory;
 use super::sealing::Sealing;
@@ -50,6 +51,8 @@ pub fn init(state_dir: &Path) -> Result<FilesStore, StoreError> {
     let administration = store.administer()?;
     administration.make_decoys()?;
     drop(administration);
+    // Where a policy keeps logins from making files here, these are there already.
+    Guesses::open(state_dir)?;
     Ok(store)
 }
 

@@ -65,6 +65,16 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
+    /// A name of a list that nobody has is no reason to leave the others.
+    fn import_listed(self, name: &str, importer: &mut Importer<'a>) -> Result<(), CliError> {
+        if homes::is_at_home(self.from) && homes::person(name)?.is_none() {
+            let user = UserName::from(name);
+            let why = "this system knows no user of that name";
+            return importer.report.refused(&user, self.from, why);
+        }
+        self.import_one(name, importer)
+    }
+
     /// Whoever has no file is no case for a report, unless somebody named them.
     fn import_all(
         self,
@@ -77,7 +87,7 @@ impl<'a> Source<'a> {
             ));
         }
         if let Some(list) = &arguments.users_from {
-            return names::each(list, |name| self.import_one(name, importer));
+            return names::each(list, |name| self.import_listed(name, importer));
         }
         for person in homes::everybody()? {
             let name = person.name.clone();
