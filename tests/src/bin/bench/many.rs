@@ -124,7 +124,7 @@ impl Host {
         );
         fs::write(host.path("pam.d/ours"), ours).unwrap();
         let theirs = format!(
-            "auth required pam_oath.so usersfile={} window=20\n",
+            "auth required pam_oath.so usersfile={} window=60\n",
             file.display()
         );
         fs::write(host.path("pam.d/oath"), theirs).unwrap();
