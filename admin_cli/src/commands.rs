@@ -1,8 +1,8 @@
 //! The commands, one file each.
 
 mod check;
-mod check_seal;
 mod check_own_files;
+mod check_seal;
 mod check_store;
 mod code;
 mod enroll;

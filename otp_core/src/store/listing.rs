@@ -5,11 +5,12 @@
 //! before the first is read. Nothing is locked: whoever only looks must not keep a login waiting.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::fs::{Advice, OFlags};
 
 use super::error::{Problem, StoreError};
-use super::files::{FilesStore, account_file, check_tie, parse_account};
+use super::files::{FilesStore, account_file, check_tie};
 use super::safe_open::{Directory, read_whole};
 use super::{Record as _, slots};
 use crate::account::{self, Account};
@@ -90,7 +91,9 @@ impl FilesStore {
     ) -> Result<Account, StoreError> {
         let read = account.zip(state).and_then(|(account, state)| {
             let current = slots::newest(&state.read()?, user.file_name())?;
-            let account = parse_account(&account.read()?, user.file_name()).ok()?;
+            // Where it stands is said by the look under the lock.
+            let (bytes, name) = (account.read()?, user.file_name());
+            let account = self.read_account(&bytes, name, Path::new(name)).ok()?;
             check_tie(&account, &current.state).ok()?;
             Some(account)
         });
