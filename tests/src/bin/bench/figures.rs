@@ -1,4 +1,4 @@
-//! Figures of two sides that take turns, and how they are told.
+//! Figures of sides that take turns.
 
 use std::env;
 
@@ -24,14 +24,4 @@ pub fn setting(variable: &str, usual: u64) -> u64 {
         text.parse()
             .unwrap_or_else(|_| panic!("{variable}={text} is no number"))
     })
-}
-
-/// `| what | goal | measured |`: ours in parts of theirs.
-pub fn print_ratio_head() {
-    println!("\n| otpgate-sshd / sshd | goal | measured |\n| --- | --- | --- |");
-}
-
-/// A line of that table.
-pub fn print_ratio(what: &str, goal: &str, ours: f64, theirs: f64) {
-    println!("| {what} | {goal} | {:.2} |", ours / theirs);
 }

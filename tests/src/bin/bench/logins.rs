@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use tests::sandbox::Sandbox;
 
-use crate::figures::{median, print_ratio, print_ratio_head, setting};
+use crate::figures::{median, setting};
+use crate::report::{Goal, Row};
 use crate::servers::{AES, ML_KEM, Server, Servers, X25519, has_key_exchange, succeed};
 
 /// Rounds; the servers take turns.
@@ -17,7 +18,7 @@ struct Side {
     cpu: Vec<f64>,
 }
 
-pub fn bench(sandbox: &Sandbox) {
+pub fn bench(sandbox: &Sandbox) -> Vec<Row> {
     let servers = Servers::start(sandbox);
     let logins = setting("OTPGATE_BENCH_LOGINS", 40);
     println!(
@@ -30,15 +31,16 @@ pub fn bench(sandbox: &Sandbox) {
     let measured: Vec<_> = known
         .map(|name| (name, compare(&servers, name, logins)))
         .collect();
-    print_ratio_head();
-    for (name, [theirs, ours]) in measured {
-        print_ratio(
-            &format!("CPU per login, {name}"),
-            "at most 0.5",
-            ours,
-            theirs,
-        );
-    }
+    let row = |(name, [theirs, ours]): (&str, [f64; 2])| Row {
+        work: format!("server CPU per login, {name}"),
+        unit: "ms",
+        ours,
+        peer: "sshd",
+        theirs,
+        goal: Goal::AtMost(0.5),
+        floor: None,
+    };
+    measured.into_iter().map(row).collect()
 }
 
 /// The CPU of both sides.

@@ -1,7 +1,7 @@
-//! What it costs that a million users are enrolled: a login beside one on a host with a single user, and beside
+//! What it costs that many users are enrolled: a login beside one on a host with a single user, and beside
 //! pam_oath with as many lines; the import of them all; `show`, `list`.
 //!
-//! The three take turns, a few logins at a time, so that whatever else the machine does slows all of them.
+//! All take turns, a few logins at a time, so that whatever else the machine does slows all of them.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
@@ -14,6 +14,8 @@ use serde_json::Value;
 use tests::built;
 
 use crate::figures::{quartiles, setting};
+use crate::plot;
+use crate::report::{Goal, Row};
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const SECRET_HEX: &str = "3132333435363738393031323334353637383930";
@@ -21,58 +23,111 @@ const SECRET_HEX: &str = "3132333435363738393031323334353637383930";
 const TURNS: usize = 40;
 const LOGINS: usize = 25;
 
-pub fn bench() {
-    let users = setting("OTPGATE_BENCH_USERS", 100_000);
+pub fn bench() -> Vec<Row> {
+    let most = setting("OTPGATE_BENCH_USERS", 100_000);
     let directory = tempfile::tempdir_in(built::target_directory()).unwrap();
     let place = directory.path();
-    println!("\n| with {users} users enrolled | median | quartiles |\n| --- | --- | --- |");
-    let one = Host::new(place, "one", 1);
-    let many = Host::new(place, "many", users);
-    let user = format!("u{:07}", users / 2);
-    let (mut alone, mut among_many, mut oath) = (Vec::new(), Vec::new(), Vec::new());
+    println!("\n| with so many users enrolled | median | quartiles |\n| --- | --- | --- |");
+    let mut sizes = vec![1, 1000, most / 10, most];
+    sizes.dedup();
+    let mut hosts: Vec<Measured> = sizes
+        .into_iter()
+        .map(|users| Measured::new(place, users))
+        .collect();
     for turn in 0..TURNS {
-        let first = turn * (LOGINS + 1);
-        let codes = codes(place, first);
-        // Each side goes first half of the time.
-        let mut ours = [
-            (&one, "u0000000", &mut alone),
-            (&many, &user, &mut among_many),
-        ];
-        if turn % 2 == 1 {
-            ours.reverse();
+        let codes = codes(place, turn * (LOGINS + 1));
+        // Each goes first as often as last.
+        hosts.reverse();
+        for measured in &mut hosts {
+            measured.take_a_turn(&codes);
         }
-        for (host, user, micros) in ours {
-            micros.extend(host.logins("ours", user, &codes, LOGINS));
-        }
-        oath.extend(many.logins("oath", &user, &codes, 1));
     }
-    row("login on a host with one user, us", &alone);
-    row("login among them, us", &among_many);
-    row("the same with pam_oath, us", &oath);
-    let [show, first, list] = many.times_to_look(&user);
-    println!("| `otpgate show`, ms | {:.1} | |", show * 1e3);
-    println!(
-        "| first line of `otpgate list`, ms | {:.1} | |",
-        first * 1e3
-    );
-    println!(
-        "| `otpgate list`, us a user | {:.1} | |",
-        list * 1e6 / users as f64
-    );
-    println!(
-        "| `otpgate import oath`, us a user | {:.1} | |",
-        many.import * 1e6 / users as f64
-    );
-    let median = |micros: &[f64]| quartiles(micros)[1];
-    println!("\n| ratio | goal | measured |\n| --- | --- | --- |");
-    println!(
-        "| login among {users} / with one | at most 1.2 | {:.2} |",
-        median(&among_many) / median(&alone)
-    );
-    println!(
-        "| pam_oath / otpgate among {users} | | {:.0} |",
-        median(&oath) / median(&among_many)
-    );
+    hosts.sort_by_key(|measured| measured.users);
+    for measured in &hosts {
+        measured.print();
+    }
+    plot(&hosts);
+    rows(&hosts)
+}
+
+/// A host, and what logins cost there.
+struct Measured {
+    host: Host,
+    users: u64,
+    ours: Vec<f64>,
+    oath: Vec<f64>,
+}
+
+impl Measured {
+    fn new(place: &Path, users: u64) -> Self {
+        Self {
+            host: Host::new(place, &users.to_string(), users),
+            users,
+            ours: Vec::new(),
+            oath: Vec::new(),
+        }
+    }
+
+    /// One in the middle of the file that pam_oath reads from its beginning.
+    fn user(&self) -> String {
+        format!("u{:07}", self.users / 2)
+    }
+
+    fn take_a_turn(&mut self, codes: &Path) {
+        let user = self.user();
+        let logins = |service, count| self.host.logins(service, &user, codes, count);
+        let (ours, oath) = (logins("ours", LOGINS), logins("oath", 1));
+        self.ours.extend(ours);
+        self.oath.extend(oath);
+    }
+
+    fn print(&self) {
+        let users = self.users;
+        row(&format!("login among {users}, us"), &self.ours);
+        row("the same with pam_oath, us", &self.oath);
+        if users < 10_000 {
+            return;
+        }
+        let [show, first, list] = self.host.times_to_look(&self.user());
+        let figure = |what: &str, figure: f64| println!("| {what} among {users} | {figure:.1} | |");
+        figure("`otpgate show`, ms,", show * 1e3);
+        figure("first line of `otpgate list`, ms,", first * 1e3);
+        figure("`otpgate list`, us a user,", list * 1e6 / users as f64);
+        let import = self.host.import * 1e6 / users as f64;
+        figure("`otpgate import oath`, us a user,", import);
+    }
+
+    fn medians(&self) -> [f64; 2] {
+        [&self.ours, &self.oath].map(|micros| quartiles(micros)[1])
+    }
+}
+
+fn plot(hosts: &[Measured]) {
+    let line = |side: usize| -> Vec<(f64, f64)> {
+        let point = |measured: &Measured| (measured.users as f64, measured.medians()[side]);
+        hosts.iter().map(point).collect()
+    };
+    plot::scale(&[("otpgate", line(0)), ("pam_oath", line(1))]);
+}
+
+fn rows(hosts: &[Measured]) -> Vec<Row> {
+    let (Some(one), Some(many)) = (hosts.first(), hosts.last()) else {
+        return Vec::new();
+    };
+    let ([alone, _], [among_many, oath]) = (one.medians(), many.medians());
+    let row = |peer, theirs, goal| Row {
+        work: format!("login on a host with {} users", many.users),
+        unit: "us",
+        ours: among_many,
+        peer,
+        theirs,
+        goal,
+        floor: None,
+    };
+    vec![
+        row("with one user", alone, Goal::AtMost(1.2)),
+        row("pam_oath", oath, Goal::Shown),
+    ]
 }
 
 fn row(name: &str, micros: &[f64]) {

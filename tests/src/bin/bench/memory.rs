@@ -7,20 +7,28 @@ use std::process::{Child, Stdio};
 use rustix::process::Pid;
 use tests::sandbox::Sandbox;
 
-use crate::figures::{print_ratio, print_ratio_head, setting};
+use crate::figures::setting;
+use crate::report::{Goal, Row};
 use crate::servers::{AES, Server, Servers, X25519};
 
 /// SSH_FXP_INIT, version 3.
 const HELLO: [u8; 9] = [0, 0, 0, 5, 1, 0, 0, 0, 3];
 
-pub fn bench(sandbox: &Sandbox) {
+pub fn bench(sandbox: &Sandbox) -> Vec<Row> {
     let servers = Servers::start(sandbox);
     let sessions = setting("OTPGATE_BENCH_SESSIONS", 200);
     println!("\nProportional set size of {sessions} idle SFTP sessions, without the listener.\n");
     println!("| server | processes per session | PSS per session, MiB |\n| --- | --- | --- |");
     let [theirs, ours] = servers.both().map(|server| measure(&server, sessions));
-    print_ratio_head();
-    print_ratio("PSS per idle session", "at most 0.5", ours, theirs);
+    vec![Row {
+        work: format!("PSS per idle SFTP session of {sessions}"),
+        unit: "MiB",
+        ours,
+        peer: "sshd",
+        theirs,
+        goal: Goal::AtMost(0.5),
+        floor: None,
+    }]
 }
 
 /// MiB per session.

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use tests::sandbox::Sandbox;
 
-use crate::figures::{median, print_ratio, print_ratio_head, setting};
+use crate::figures::{median, setting};
+use crate::report::{Goal, Row};
 use crate::servers::{AES, CHACHA, Server, Servers, X25519, succeed};
 
 /// Rounds; the servers take turns.
@@ -27,7 +28,7 @@ struct Side {
     cpu: Vec<f64>,
 }
 
-pub fn bench(sandbox: &Sandbox) {
+pub fn bench(sandbox: &Sandbox) -> Vec<Row> {
     let servers = Servers::start(sandbox);
     let size = setting("OTPGATE_BENCH_MIB", 1024);
     write_file(&servers.directory().join(LOCAL), size);
@@ -40,12 +41,22 @@ pub fn bench(sandbox: &Sandbox) {
         .flat_map(|cipher| WAYS.map(|way| (way, cipher)))
         .map(|(way, cipher)| (way, cipher, compare(&servers, way, cipher, size)))
         .collect();
-    print_ratio_head();
-    for (way, cipher, [theirs, ours]) in measured {
-        let what = |figure| format!("{figure}, {way}, {cipher}");
-        print_ratio(&what("MiB/s"), "at least 1", ours.0, theirs.0);
-        print_ratio(&what("CPU per GiB"), "at most 1", ours.1, theirs.1);
-    }
+    let rows = |(way, cipher, [theirs, ours]): (&str, &str, [(f64, f64); 2])| {
+        let row = |unit, ours, theirs, goal| Row {
+            work: format!("sftp {way}, {cipher}"),
+            unit,
+            ours,
+            peer: "sshd",
+            theirs,
+            goal,
+            floor: None,
+        };
+        [
+            row("MiB/s", ours.0, theirs.0, Goal::AtLeast(1.0)),
+            row("server CPU s per GiB", ours.1, theirs.1, Goal::AtMost(1.0)),
+        ]
+    };
+    measured.into_iter().flat_map(rows).collect()
 }
 
 /// Speed and CPU of both sides.
