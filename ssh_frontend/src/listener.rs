@@ -13,31 +13,31 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{error, fmt};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::Pid;
 
+mod admission;
 pub mod confinement;
 pub mod connection;
 pub mod notify;
 pub mod preflight;
 pub mod seldom;
 pub mod settings;
+mod signals;
 pub mod sockets;
 pub mod sources;
 pub mod startups;
 
 use crate::log::Destination;
-use crate::protocol::{MonitorSetup, Progress};
+use crate::protocol::Progress;
 use confinement::ConfinementError;
-use connection::{Connection, canonical};
+use connection::Connection;
 use notify::Notify;
 use seldom::Seldom;
 use settings::{Settings, SettingsError};
-use sockets::{Accepted, ListenError, Listening};
+use sockets::{ListenError, Listening};
 use sources::Source;
-use startups::Admission;
 
 /// Most connections that are accepted in a row before anything else gets its turn.
 const MOST_AT_ONCE: usize = 32;
@@ -111,7 +111,7 @@ impl Listener {
         named: Option<PathBuf>,
         log: Destination,
     ) -> Result<Self, ListenerError> {
-        let signals = receive_signals().map_err(|error| ListenerError::Signals(error.into()))?;
+        let signals = signals::receive().map_err(|error| ListenerError::Signals(error.into()))?;
         confinement::prepare(&settings.config).map_err(ListenerError::Confinement)?;
         let mut listener = Self {
             settings,
@@ -217,65 +217,6 @@ impl Listener {
         }
     }
 
-    /// Serves a connection, or drops it without a word.
-    fn admit(&mut self, accepted: Accepted) {
-        let config = &self.settings.config;
-        let address = canonical(accepted.peer).ip();
-        let source = (!config.is_proxy(address)).then(|| Source::from(address));
-        // Without random bytes the lowest number: the strictest.
-        let random = getrandom::u32().unwrap_or_default();
-        let waiting = self.waiting();
-        if startups::admit(waiting, config.max_startups, random) == Admission::Drop {
-            let line =
-                format!("result=refused reason=max_startups source={address} waiting={waiting}");
-            return self.refuse(line);
-        }
-        if let Some(source) = source
-            && self.is_over_limit(source, 1)
-        {
-            return self.refuse(format!(
-                "result=refused reason=per_source_max_startups source={address}"
-            ));
-        }
-        self.start(accepted, source);
-    }
-
-    fn start(&mut self, accepted: Accepted, source: Option<Source>) {
-        let setup = MonitorSetup {
-            config: self.settings.config.clone(),
-            host_keys: self.settings.host_keys.clone(),
-            banner: self.settings.banner.clone(),
-            peer: canonical(accepted.peer),
-            local: canonical(accepted.local),
-            log: self.log,
-        };
-        let deadline = Instant::now().checked_add(setup.config.login_grace_time);
-        match Connection::start(accepted.fd, &setup, source, deadline) {
-            Ok((pid, connection)) => {
-                self.connections.insert(pid, connection);
-            }
-            Err(error) => {
-                self.trouble(error.to_string());
-                self.rest();
-            }
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        let connections = self.connections.values();
-        connections.filter(|other| other.is_waiting()).count()
-    }
-
-    /// Whether a source has more connections without a login than it may, with so many on top.
-    fn is_over_limit(&self, source: Source, more: usize) -> bool {
-        let Some(limit) = self.settings.config.per_source_max_startups else {
-            return false;
-        };
-        let of_source = |other: &&Connection| other.source() == Some(source);
-        let count = self.connections.values().filter(of_source).count() + more;
-        u32::try_from(count).ok().is_none_or(|count| count > limit)
-    }
-
     fn hear(&mut self, pid: Pid) {
         let Some(connection) = self.connections.get_mut(&pid) else {
             return;
@@ -301,20 +242,6 @@ impl Listener {
             // There are two things to say.
             self.hear(pid);
             self.hear(pid);
-        }
-    }
-
-    /// A connection behind a proxy is counted as late as its source is known.
-    fn limit(&mut self, pid: Pid, source: Source) {
-        if !self.is_over_limit(source, 0) {
-            return;
-        }
-        if let Some(connection) = self.connections.get_mut(&pid) {
-            connection.kill();
-            let address = connection.address;
-            self.refuse(format!(
-                "result=refused reason=per_source_max_startups source={address}"
-            ));
         }
     }
 
@@ -366,62 +293,6 @@ impl Listener {
         self.rest_until = Instant::now().checked_add(REST);
     }
 
-    fn heed_signals(&mut self) -> Course {
-        // An error is as good as no signal: there will be another.
-        while let Ok(Some(signal)) = self.signals.read_signal() {
-            let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
-            match Signal::try_from(number) {
-                Ok(Signal::SIGTERM | Signal::SIGINT) => return Course::Stop,
-                Ok(Signal::SIGHUP) => self.reload(),
-                Ok(Signal::SIGCHLD) => self.reap(),
-                _ => {}
-            }
-        }
-        Course::GoOn
-    }
-
-    /// All that have ended: as process 1 of a container these may be strangers, too.
-    fn reap(&mut self) {
-        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            if let Some(connection) = self.connections.remove(&pid) {
-                self.judge(&connection, status);
-            }
-        }
-    }
-
-    /// A monitor that was killed, and not by us, has something wrong with it.
-    fn judge(&mut self, connection: &Connection, status: WaitStatus) {
-        let by_us = connection.is_waiting() && connection.deadline().is_none();
-        if let (Some(signal), false) = (status.terminating_signal(), by_us) {
-            let address = connection.address;
-            self.trouble(format!(
-                "the process of a connection from {address} was ended by signal {signal}"
-            ));
-        }
-    }
-
-    fn reload(&mut self) {
-        self.notify.reloading();
-        match self.reload_settings() {
-            Ok(()) => self
-                .log
-                .info("the configuration was read again; it holds for new connections"),
-            Err(error) => self
-                .log
-                .error(&format!("{error}; the old configuration stays")),
-        }
-        self.notify.ready();
-    }
-
-    fn reload_settings(&mut self) -> Result<(), ListenerError> {
-        let settings = Settings::load(self.named.as_deref()).map_err(ListenerError::Settings)?;
-        confinement::prepare(&settings.config).map_err(ListenerError::Confinement)?;
-        self.listen(&settings.config.listen)
-            .map_err(ListenerError::Listen)?;
-        self.settings = settings;
-        Ok(())
-    }
-
     fn listen(&mut self, wanted: &[std::net::SocketAddr]) -> Result<(), ListenError> {
         for address in sockets::change(&mut self.sockets, wanted)? {
             let (ip, port) = (address.ip(), address.port());
@@ -444,21 +315,6 @@ impl Listener {
         self.log
             .info(&format!("stopped; connections that go on: {left}"));
     }
-}
-
-/// The signals that matter, by descriptor. Only this thread: there is no other.
-fn receive_signals() -> nix::Result<SignalFd> {
-    let mut signals = SigSet::empty();
-    for signal in [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGCHLD,
-    ] {
-        signals.add(signal);
-    }
-    signals.thread_block()?;
-    SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
 /// Reads the settings and listens.
