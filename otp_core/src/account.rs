@@ -1,7 +1,10 @@
 //! What was enrolled for a user. Written by administration only; a login never touches it.
 
+mod kind;
+
 use std::fmt;
 
+pub use kind::{Kind, LONGEST_CHANNEL, check_address, check_channel};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -11,7 +14,7 @@ use crate::key_uri::KeyUri;
 use crate::recovery::{RecoveryId, StoredRecoveryCode};
 use crate::scratch::ScratchCodes;
 use crate::secret::{Secret, SecretError};
-use crate::totp::{Period, UnixTime};
+use crate::totp::UnixTime;
 use crate::user_name::UserName;
 
 pub mod stored;
@@ -26,33 +29,6 @@ pub const MAX_RECOVERY_CODES: usize = 20;
 pub const LONGEST_TEXT: usize = 128;
 /// Largest account file, in bytes; a full one has less than half of that.
 pub const LARGEST_FILE: u64 = 64 * 1024;
-
-/// What kind of device makes the codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Kind {
-    /// Time based, RFC 6238.
-    Totp {
-        /// Length of a step.
-        period: Period,
-    },
-    /// Counter based, RFC 4226.
-    Hotp {
-        /// The first counter at enrolment; the current one stands in the state.
-        counter: u64,
-    },
-}
-
-impl Kind {
-    /// The `kind=` of the log.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Totp { .. } => "totp",
-            Self::Hotp { .. } => "hotp",
-        }
-    }
-}
 
 /// Names one enrolment of one device for ever. A device that is enrolled again under its old name
 /// gets a new serial, so that the state of the old secret can never be taken for that of the new.
@@ -94,10 +70,11 @@ pub struct Token<S = Secret> {
     pub id: String,
     /// Which enrolment of it this is.
     pub serial: Serial,
-    /// Time or counter based.
+    /// Time or counter based, or sent.
     #[serde(flatten)]
     pub kind: Kind,
-    /// The shared key.
+    /// The shared key. Codes that are sent are not made from it: it keys the hash under which one waits in
+    /// the state, so that the state alone does not tell it.
     pub secret: S,
     /// The hash.
     #[serde(default)]
@@ -139,7 +116,16 @@ impl Token {
         Generator::new(&self.secret, self.algorithm, self.digits)
     }
 
-    /// What a phone has to be told.
+    /// Where its codes are sent: channel and address; `None` for a device that makes its own.
+    #[must_use]
+    pub fn destination(&self) -> Option<(&str, &str)> {
+        match &self.kind {
+            Kind::Delivered { channel, address } => Some((channel, address)),
+            Kind::Totp { .. } | Kind::Hotp { .. } => None,
+        }
+    }
+
+    /// What a phone has to be told. A device whose codes are sent has nothing to be told.
     #[must_use]
     pub fn key_uri(&self) -> KeyUri {
         let issuer = Some(self.issuer.clone()).filter(|issuer| !issuer.is_empty());
@@ -153,7 +139,7 @@ impl Token {
             secret: self.secret.clone(),
             algorithm: self.algorithm,
             digits: self.digits,
-            kind: self.kind,
+            kind: self.kind.clone(),
         }
     }
 }
@@ -271,6 +257,7 @@ impl Account {
             check_device_name(&token.id).map_err(AccountError)?;
             check_text("a label", &token.label).map_err(AccountError)?;
             check_text("an issuer", &token.issuer).map_err(AccountError)?;
+            token.kind.check().map_err(AccountError)?;
             let earlier = self.tokens.iter().take(position);
             if earlier
                 .clone()
@@ -329,134 +316,4 @@ pub fn check_text(what: &str, text: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::hotp::Code;
-    use crate::recovery::RecoveryCode;
-
-    pub(crate) fn totp_token(id: &str) -> Token {
-        Token {
-            id: id.into(),
-            serial: Serial(id.bytes().fold(1, |sum: u64, byte| {
-                sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-            })),
-            kind: Kind::Totp {
-                period: Period::default(),
-            },
-            secret: Secret::new(format!("12345678901234567890{id}").into_bytes()).unwrap(),
-            algorithm: Algorithm::Sha1,
-            digits: Digits::SIX,
-            label: "alice".into(),
-            issuer: "Example".into(),
-            created: UnixTime(1_700_000_000),
-            services: None,
-            enabled: true,
-        }
-    }
-
-    pub(crate) fn hotp_token(id: &str) -> Token {
-        Token {
-            kind: Kind::Hotp { counter: 0 },
-            ..totp_token(id)
-        }
-    }
-
-    fn sample() -> Account {
-        let mut account = Account::new(&UserName::from("alice"), UnixTime(1_700_000_000));
-        account.generation = 3;
-        let limited = Token {
-            services: Some(vec!["sshd".into()]),
-            enabled: false,
-            ..hotp_token("key")
-        };
-        account.tokens = vec![totp_token("phone"), limited];
-        let code = RecoveryCode::generate().unwrap();
-        account.recovery = vec![StoredRecoveryCode::new(&code).unwrap()];
-        let code = Code::parse(b"12345678").unwrap();
-        account.scratch = Some(ScratchCodes::new(&[code]).unwrap());
-        account
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let text = sample().to_toml().unwrap();
-        assert_eq!(
-            Account::from_toml(&text).unwrap(),
-            sample_with_recovery_of(&text)
-        );
-    }
-
-    fn sample_with_recovery_of(text: &str) -> Account {
-        Account {
-            recovery: Account::from_toml(text).unwrap().recovery,
-            scratch: Account::from_toml(text).unwrap().scratch,
-            ..sample()
-        }
-    }
-
-    #[test]
-    fn a_full_account_fits_its_file() {
-        let mut account = sample();
-        account.tokens = (0..MAX_TOKENS)
-            .map(|number| Token {
-                secret: Secret::new(vec![7; 128]).unwrap(),
-                label: "\u{1f511}".repeat(32),
-                issuer: "\u{1f511}".repeat(32),
-                ..totp_token(&format!("{number:032}"))
-            })
-            .collect();
-        account.recovery = vec![account.recovery[0].clone(); MAX_RECOVERY_CODES - 1];
-        let text = account.to_toml().unwrap();
-        assert!(
-            (text.len() as u64) < LARGEST_FILE / 2,
-            "{} bytes",
-            text.len()
-        );
-    }
-
-    #[test]
-    fn scratch_codes_and_recovery_codes_have_one_maximum() {
-        let mut account = sample();
-        account.recovery = vec![account.recovery[0].clone(); MAX_RECOVERY_CODES];
-        assert!(
-            account.to_toml().is_err(),
-            "a state could not name all that are used"
-        );
-        account.scratch = None;
-        assert!(account.to_toml().is_ok());
-    }
-
-    #[test]
-    fn damage_is_named_by_line_and_never_quoted() {
-        let text = sample().to_toml().unwrap();
-        let secret = sample().tokens[0].secret.to_base32().to_string();
-        for (name, damaged) in [
-            ("truncated", text[..text.len() / 2].to_owned()),
-            ("bad secret", text.replace(&secret, "01890189secret")),
-            ("unknown key", text.replace("generation", "degeneration")),
-            ("other version", text.replace("version = 1", "version = 2")),
-            (
-                "twice the same device",
-                text.replace("\"key\"", "\"phone\""),
-            ),
-            ("device name", text.replace("\"key\"", "\"../key\"")),
-            ("empty", String::new()),
-        ] {
-            let error = Account::from_toml(&damaged).expect_err(name).to_string();
-            assert!(
-                !error.contains("0189") && !error.contains(&secret),
-                "{name}: {error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_token_serves_what_it_lists_when_enabled() {
-        let mut token = totp_token("phone");
-        assert!(token.serves("sshd"));
-        token.services = Some(vec!["sudo".into()]);
-        assert!(token.serves("sudo") && !token.serves("sshd"));
-        token.enabled = false;
-        assert!(!token.serves("sudo"));
-    }
-}
+pub(crate) mod tests;

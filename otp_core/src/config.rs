@@ -3,9 +3,12 @@
 //! An absent file means the defaults. Anything that is not understood is an error that names the line,
 //! the key and the nearest right one: a misspelt `max_failures` must not silently mean the default.
 
+mod channel;
+mod delivery;
 mod explain;
 mod file;
 mod rule_check;
+mod template;
 mod values;
 
 use std::collections::BTreeMap;
@@ -20,8 +23,13 @@ use crate::rules::Rule;
 use crate::store::StoreError;
 use crate::store::safe_open::read_configuration;
 use crate::totp::Period;
+pub use channel::{
+    Body, Channel, CommandLine, Http, Json, Method, Security, ServerLogin, Smtp, Way,
+};
+pub use delivery::{DEFAULT_PROGRAM, Delivery};
 use explain::{explain, line_of, line_of_key};
 use file::File;
+pub use template::{Template, Value};
 pub use values::parse_duration;
 
 /// Where the configuration is looked for.
@@ -44,6 +52,10 @@ pub struct Config {
     pub profiles: BTreeMap<String, Profile>,
     /// The rules, in order.
     pub rules: Vec<Rule>,
+    /// Codes that are sent, whatever the channel.
+    pub delivery: Delivery,
+    /// The ways to send one, by name.
+    pub channels: BTreeMap<String, Channel>,
     /// Users without an account who have a `~/.google_authenticator`.
     pub google_authenticator_files: GoogleAuthenticatorFiles,
 }
@@ -124,6 +136,8 @@ impl Default for Config {
             parameters: Parameters::default(),
             profiles: BTreeMap::new(),
             rules: Vec::new(),
+            delivery: Delivery::default(),
+            channels: BTreeMap::new(),
             google_authenticator_files: GoogleAuthenticatorFiles::default(),
         }
     }

@@ -105,6 +105,14 @@ impl Code {
         Some(Self { value, digits })
     }
 
+    /// The last digits of a number.
+    pub(crate) fn of_number(number: u32, digits: Digits) -> Self {
+        Self {
+            value: number % digits.modulus(),
+            digits,
+        }
+    }
+
     /// How many digits it has.
     #[must_use]
     pub fn digits(&self) -> Digits {

@@ -102,9 +102,11 @@ impl KeyUri {
         }
         let algorithm = self.algorithm.name().to_ascii_uppercase();
         let _ = write!(uri, "&algorithm={algorithm}&digits={}", self.digits.count());
-        let _ = match self.kind {
+        let _ = match &self.kind {
             Kind::Totp { period } => write!(uri, "&period={}", period.seconds()),
             Kind::Hotp { counter } => write!(uri, "&counter={counter}"),
+            // No app makes its codes.
+            Kind::Delivered { .. } => Ok(()),
         };
         uri
     }

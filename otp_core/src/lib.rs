@@ -9,6 +9,7 @@
 //! | how does a phone learn the secret? | [`key_uri`] |
 //! | what was typed, and where does it come from? | [`answer`], [`recovery`], [`scratch`], [`source`] |
 //! | what was enrolled, and what do logins change? | [`account`], [`state`] |
+//! | which codes are sent, to whom, and how often? | [`delivered`] |
 //! | is the code right? | [`policy`], over [`matching`] and [`throttle`] |
 //! | which numbers and rules apply? | [`config`], [`rules`] |
 //! | what does a stolen backup tell? | [`seal`] |
@@ -20,6 +21,7 @@ pub mod account;
 pub mod answer;
 pub mod clock;
 pub mod config;
+pub mod delivered;
 pub mod hotp;
 pub mod key_uri;
 pub mod matching;

@@ -16,6 +16,10 @@ use crate::totp::UnixTime;
 /// A learned skew never exceeds 20 steps either way: beyond that the device's clock wants setting.
 pub const MAX_SKEW: u64 = 20;
 
+/// No position: a code that is sent belongs to none, [`crate::delivered`] compares it.
+#[allow(clippy::reversed_empty_ranges)]
+const NOWHERE: RangeInclusive<MovingFactor> = 1..=0;
+
 /// How far from the expected position a code is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
@@ -54,6 +58,7 @@ impl Reach {
             Kind::Hotp { .. } => {
                 state.next.saturating_sub(1)..=state.next.saturating_add(self.hotp_look_ahead)
             }
+            Kind::Delivered { .. } => NOWHERE,
         }
     }
 
@@ -72,6 +77,7 @@ impl Reach {
                 *reach.start().max(whole.start())..=*reach.end().min(whole.end())
             }
             Kind::Hotp { .. } => state.next..=state.next.saturating_add(self.hotp_resync),
+            Kind::Delivered { .. } => NOWHERE,
         }
     }
 
@@ -217,7 +223,7 @@ impl<'a> Device<'a> {
                 code,
             );
         }
-        if let (Kind::Totp { period }, true) = (self.token.kind, resynchronised) {
+        if let (Kind::Totp { period }, true) = (&self.token.kind, resynchronised) {
             self.state.skew = skew_of(position, period.step(now)).unwrap_or(self.state.skew);
         }
         self.state.advance_past(position);
@@ -256,7 +262,7 @@ impl<'a> Device<'a> {
             Kind::Totp { period } => {
                 self.state.next > period.step(now).saturating_add(2 * MAX_SKEW)
             }
-            Kind::Hotp { .. } => false,
+            Kind::Hotp { .. } | Kind::Delivered { .. } => false,
         }
     }
 }
@@ -279,7 +285,7 @@ mod tests {
     const STEP: MovingFactor = NOW.0 / 30;
 
     fn device(token: &Token) -> Device<'_> {
-        Device::new(token, TokenState::new(token.serial, token.kind))
+        Device::new(token, TokenState::new(token.serial, &token.kind))
     }
 
     fn offsets(
@@ -301,7 +307,7 @@ mod tests {
     #[test]
     fn rfc_6238_5_2_the_window_is_one_step_either_side() {
         let token = totp_token("phone");
-        let state = TokenState::new(token.serial, token.kind);
+        let state = TokenState::new(token.serial, &token.kind);
         let fitting = offsets(&token, state.clone(), STEP - 30..STEP + 30);
         assert_eq!(fitting, [STEP - 1, STEP, STEP + 1]);
         let skewed = TokenState { skew: -7, ..state };
@@ -316,7 +322,7 @@ mod tests {
         let token = hotp_token("key");
         let state = TokenState {
             next: 50,
-            ..TokenState::new(token.serial, token.kind)
+            ..TokenState::new(token.serial, &token.kind)
         };
         assert_eq!(
             offsets(&token, state, 0..200),
@@ -354,7 +360,7 @@ mod tests {
         let token = totp_token("phone");
         let skewed = TokenState {
             skew: 15,
-            ..TokenState::new(token.serial, token.kind)
+            ..TokenState::new(token.serial, &token.kind)
         };
         let code = token.generator().code(STEP + 21);
         let device = Device::new(&token, skewed);
@@ -390,7 +396,7 @@ mod tests {
         let token = hotp_token("key");
         let lost = TokenState {
             next: u64::MAX,
-            ..TokenState::new(token.serial, token.kind)
+            ..TokenState::new(token.serial, &token.kind)
         };
         let code = token.generator().code(u64::MAX);
         let now = UnixTime(u64::MAX);
@@ -403,7 +409,7 @@ mod tests {
         );
         let last = TokenState {
             next: u64::MAX - 1,
-            ..TokenState::new(token.serial, token.kind)
+            ..TokenState::new(token.serial, &token.kind)
         };
         let mut device = Device::new(&token, last);
         let code = token.generator().code(u64::MAX - 1);

@@ -6,6 +6,7 @@
 
 use crate::account::{Account, Kind};
 use crate::answer::{Answer, Combined, NotEvaluated};
+use crate::delivered::{self, Place};
 use crate::hotp::{Code, Digits};
 use crate::matching::{Device, Reach, Work};
 use crate::recovery::{PRINTED_LENGTH, RecoveryCode, RecoveryId};
@@ -22,6 +23,8 @@ pub struct Parameters {
     pub reach: Reach,
     /// How often one may guess.
     pub limits: Limits,
+    /// What a code that is sent is worth.
+    pub delivery: delivered::Rules,
 }
 
 /// One answer to the code prompt.
@@ -63,7 +66,7 @@ pub enum Proof {
     Token {
         /// Its name.
         id: String,
-        /// Time or counter based.
+        /// What kind of device.
         kind: Kind,
         /// Whether the code lay outside the window and taught us where the device stands: TOTP its skew,
         /// HOTP its counter.
@@ -88,6 +91,16 @@ pub enum Refusal {
     },
     /// Was right, and is used up.
     Replayed,
+    /// Was sent, and is too old.
+    Expired {
+        /// The device that it was sent to.
+        token: String,
+    },
+    /// Was sent for another address, which alone may use it.
+    OtherSource {
+        /// The device that it was sent to.
+        token: String,
+    },
     /// Would be right, but a step far ahead was accepted earlier: the clock had been wrong then.
     WatermarkAhead {
         /// The device it fits.
@@ -109,6 +122,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the code was a right one, at another time or from another place: nothing was guessed.
+    fn is_no_guess(&self) -> bool {
+        matches!(
+            self,
+            Self::Replayed
+                | Self::Expired { .. }
+                | Self::OtherSource { .. }
+                | Self::WatermarkAhead { .. }
+        )
+    }
+
     /// The `reason=` of the log.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -116,6 +140,8 @@ impl Refusal {
             Self::Wrong => "wrong",
             Self::OutOfWindow { .. } => "out_of_window",
             Self::Replayed => "replayed",
+            Self::Expired { .. } => "expired",
+            Self::OtherSource { .. } => "other_source",
             Self::WatermarkAhead { .. } => "watermark_ahead",
             Self::Throttled { .. } => "throttled",
             Self::Locked => "locked",
@@ -293,26 +319,30 @@ impl Judge<'_> {
             ..
         } = *self;
         let reach = &self.parameters.reach;
+        let sent = self.evaluate_sent(code, state);
         let served = account
             .tokens
             .iter()
-            .filter(|token| token.serves(attempt.service));
+            .filter(|token| token.serves(attempt.service) && !token.kind.is_delivered());
         let mut devices: Vec<Device<'_>> = served
-            .map(|token| Device::new(token, state.token(token.serial, token.kind)))
+            .map(|token| Device::new(token, state.token(token.serial, &token.kind)))
             .collect();
 
         let hits: Vec<_> = devices
             .iter()
             .map(|device| device.hits(code, now, reach, &mut self.work))
             .collect();
-        let mut proof = None;
-        let mut spent = None;
+        let (mut proof, mut spent) = match sent {
+            Some(Ok(proof)) => (Some(proof), None),
+            Some(Err(refusal)) => (None, Some(refusal)),
+            None => (None, None),
+        };
         for (device, hits) in devices.iter_mut().zip(&hits) {
             if hits.fresh.is_some() {
                 let resynchronised = device.accept(*hits, code, now, reach);
                 proof.get_or_insert(Proof::Token {
                     id: device.token.id.clone(),
-                    kind: device.token.kind,
+                    kind: device.token.kind.clone(),
                     resynchronised,
                 });
             } else if hits.used {
@@ -346,6 +376,20 @@ impl Judge<'_> {
             (None, None, Some(token)) => Err(Refusal::OutOfWindow { token }),
             (None, None, None) => Err(Refusal::Wrong),
         }
+    }
+
+    /// Compares with the code that was sent, and uses it up.
+    fn evaluate_sent(&self, code: &Code, state: &mut State) -> Option<Result<Proof, Refusal>> {
+        let (source, service) = (self.attempt.source, self.attempt.service);
+        let place = Place { source, service };
+        let rules = &self.parameters.delivery;
+        let sent = &mut state.sent;
+        let found = delivered::evaluate(self.account, sent, code, place, self.now, rules)?;
+        Some(found.map(|token| Proof::Token {
+            id: token.id.clone(),
+            kind: token.kind.clone(),
+            resynchronised: false,
+        }))
     }
 
     /// RFC 4226 section 7.4 without a prompt of its own: a prompt would tell a guesser how near they are.
@@ -460,7 +504,7 @@ impl Judge<'_> {
                     .saturating_add(u32::from(evaluated));
                 // A code that is used up is no guess: counting it would throttle the owner of an SFTP
                 // client that opens eight connections with one code. Nothing can be won by it either.
-                if !matches!(refusal, Refusal::Replayed | Refusal::WatermarkAhead { .. }) {
+                if !refusal.is_no_guess() {
                     state
                         .throttle
                         .fail(attempt.source, evaluated, now, &self.parameters.limits);

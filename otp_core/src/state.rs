@@ -8,6 +8,7 @@
 //! | used recovery codes | [`MAX_USED_RECOVERY`] | 8 |
 //! | known sources | [`MAX_KNOWN_SOURCES`](crate::throttle::MAX_KNOWN_SOURCES) | 27 |
 //! | grace entries | [`MAX_GRACE`] | 33 |
+//! | the code that was sent last, and the budget | 1 | 94 |
 //!
 //! Full, that is less than [`LONGEST_PAYLOAD`]; a test adds it up.
 
@@ -18,6 +19,7 @@ use burnt::Burnt;
 use sha2::{Digest as _, Sha256};
 
 use crate::account::{Account, Kind, MAX_RECOVERY_CODES, MAX_TOKENS, Serial};
+use crate::delivered::Sent;
 use crate::hotp::MovingFactor;
 use crate::recovery::RecoveryId;
 use crate::source::Source;
@@ -52,10 +54,10 @@ pub struct TokenState {
 impl TokenState {
     /// The state of a device at its enrolment.
     #[must_use]
-    pub fn new(serial: Serial, kind: Kind) -> Self {
+    pub fn new(serial: Serial, kind: &Kind) -> Self {
         let next = match kind {
-            Kind::Totp { .. } => 0,
-            Kind::Hotp { counter } => counter,
+            Kind::Totp { .. } | Kind::Delivered { .. } => 0,
+            Kind::Hotp { counter } => *counter,
         };
         Self {
             serial,
@@ -136,6 +138,8 @@ pub struct State {
     pub last_failure: Option<Event>,
     /// Evaluated and refused since the last success; for people, not for the throttle.
     pub failures_since_success: u32,
+    /// Codes that were sent.
+    pub sent: Sent,
 }
 
 impl State {
@@ -152,7 +156,7 @@ impl State {
 
     /// The state of one device; that of a new one if it has none.
     #[must_use]
-    pub fn token(&self, serial: Serial, kind: Kind) -> TokenState {
+    pub fn token(&self, serial: Serial, kind: &Kind) -> TokenState {
         let known = self.tokens.iter().find(|token| token.serial == serial);
         known
             .cloned()
@@ -183,7 +187,7 @@ impl State {
     /// recovery code whose use had been forgotten would be open again.
     pub fn follow(&mut self, old: &Account, new: &Account) {
         for token in &new.tokens {
-            let state = self.token(token.serial, token.kind);
+            let state = self.token(token.serial, &token.kind);
             self.set_token(state);
         }
         let accounts = [old, new];
@@ -224,21 +228,21 @@ mod tests {
         let mut old = Account::new(&UserName::from("alice"), UnixTime(0));
         old.tokens = vec![totp_token("phone"), hotp_token("key")];
         let mut state = State::new(&old);
-        let mut used = state.token(old.tokens[0].serial, old.tokens[0].kind);
+        let mut used = state.token(old.tokens[0].serial, &old.tokens[0].kind);
         used.advance_past(99);
         state.set_token(used.clone());
         let mut new = old.clone();
         new.tokens = vec![totp_token("tablet")];
         state.follow(&old, &new);
         assert_eq!(state.tokens.len(), 3);
-        assert_eq!(state.token(used.serial, old.tokens[0].kind), used);
+        assert_eq!(state.token(used.serial, &old.tokens[0].kind), used);
         state.follow(&new, &new);
         assert_eq!(state.tokens.len(), 1);
     }
 
     #[test]
     fn burnt_positions_stay_shut_until_they_are_passed() {
-        let mut token = TokenState::new(Serial(1), Kind::Hotp { counter: 5 });
+        let mut token = TokenState::new(Serial(1), &Kind::Hotp { counter: 5 });
         for position in 20..30 {
             token.burn(position);
         }

@@ -1,11 +1,15 @@
 //! Lock, load, decide, commit, only then answer.
 
+use std::path::Path;
+
 use crate::account::Account;
 use crate::clock::Clock;
+use crate::delivered::Draw;
+use crate::delivered::ask::{self, Ask, Order};
 use crate::policy::{self, Attempt, Parameters, Refusal, Verdict};
 use crate::source::Source;
 use crate::state::State;
-use crate::store::{Record, Store, StoreError};
+use crate::store::{Problem, Record, Store, StoreError};
 use crate::totp::UnixTime;
 use crate::user_name::UserName;
 
@@ -43,6 +47,33 @@ impl<'a, S: Store> Verifier<'a, S> {
         } else {
             verdict
         })
+    }
+
+    /// Decides whether a code is sent, commits that, and says what the program that sends is to be told. For a
+    /// user who is not enrolled a decoy is committed, and there is nothing to send.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be locked, read or committed: then nothing is sent.
+    pub fn ask(
+        &self,
+        user: &UserName,
+        ask: &Ask<'_>,
+        clock: &impl Clock,
+    ) -> Result<Order, StoreError> {
+        let draw = Draw::new()
+            .map_err(|_| StoreError::new(Path::new(user.file_name()), Problem::Random))?;
+        let record = self.store.lock(user)?;
+        let (order, state) = ask::decide(
+            record.account(),
+            record.state(),
+            ask,
+            &draw,
+            clock.now(),
+            self.parameters,
+        );
+        let decoy = record.is_decoy();
+        record.commit(&state)?;
+        Ok(if decoy { Order::Nothing } else { order })
     }
 
     /// What [`Verifier::verify`] would say, changing nothing.

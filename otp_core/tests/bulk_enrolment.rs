@@ -37,7 +37,7 @@ fn enrolment(user: &str, next: u64) -> Enrolment {
         enabled: true,
     });
     let mut state = State::new(&account);
-    let mut token = state.token(account.tokens[0].serial, account.tokens[0].kind);
+    let mut token = state.token(account.tokens[0].serial, &account.tokens[0].kind);
     token.next = next;
     state.set_token(token);
     Enrolment {

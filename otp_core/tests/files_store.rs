@@ -575,7 +575,7 @@ fn repair_of_an_account_from_an_old_backup_reopens_no_recovery_code_and_no_remov
     let record = scene.store.lock(&scene.alice).unwrap();
     assert_eq!(record.state().used_recovery, [code.id()]);
     let key = record.account().token("key").unwrap();
-    assert_eq!(record.state().token(key.serial, key.kind).next, u64::MAX);
+    assert_eq!(record.state().token(key.serial, &key.kind).next, u64::MAX);
 }
 
 #[test]

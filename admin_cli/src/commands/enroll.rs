@@ -79,7 +79,7 @@ fn prove_and_save(
     if !context.cli.json {
         show_key(token, &arguments.qr)?;
     }
-    let mut state = TokenState::new(token.serial, token.kind);
+    let mut state = TokenState::new(token.serial, &token.kind);
     if !arguments.no_confirm {
         confirm(token, config, &mut state)?;
     }
@@ -336,6 +336,7 @@ fn position_of(token: &Token, code: &Code, now: UnixTime) -> Option<MovingFactor
             step.saturating_sub(MAX_SKEW)..=step.saturating_add(MAX_SKEW)
         }
         Kind::Hotp { counter } => counter..=counter.saturating_add(MAX_SKEW),
+        Kind::Delivered { .. } => return None,
     };
     let generator = token.generator();
     positions
@@ -348,6 +349,7 @@ fn in_window(token: &Token, config: &Config, position: MovingFactor, now: UnixTi
     match token.kind {
         Kind::Totp { period } => period.step(now).abs_diff(position) <= reach.totp_window,
         Kind::Hotp { counter } => position.saturating_sub(counter) <= reach.hotp_look_ahead,
+        Kind::Delivered { .. } => false,
     }
 }
 

@@ -48,11 +48,13 @@ fn uris(account: &Account, state: &State) -> Vec<Zeroizing<String>> {
     let uri = |token: &otp_core::account::Token| {
         let mut uri = token.key_uri();
         if let Kind::Hotp { counter } = &mut uri.kind {
-            *counter = state.token(token.serial, token.kind).next;
+            *counter = state.token(token.serial, &token.kind).next;
         }
         uri.expose()
     };
-    account.tokens.iter().map(uri).collect()
+    let keys = account.tokens.iter();
+    let keys = keys.filter(|token| !token.kind.is_delivered());
+    keys.map(uri).collect()
 }
 
 fn warn(account: &Account, state: &State, user: &str) {
@@ -65,6 +67,13 @@ fn warn(account: &Account, state: &State, user: &str) {
     for token in disabled {
         eprintln!(
             "otpgate: note: the device {} is disabled here; its key URI does not say so.",
+            token.id
+        );
+    }
+    let sent = account.tokens.iter();
+    for token in sent.filter(|token| token.kind.is_delivered()) {
+        eprintln!(
+            "otpgate: note: the codes of {} are sent; it has no key to export.",
             token.id
         );
     }

@@ -33,6 +33,12 @@ pub(super) fn run(context: &Context<'_>, arguments: &UserDevice) -> Result<u8, C
             .map_err(|why| CliError::new(format!("{user} {why}")))?
             .clone()
     };
+    if token.kind.is_delivered() {
+        return Err(CliError::new(format!(
+            "the codes of {} are sent: there is nothing that could be out of step",
+            token.id
+        )));
+    }
     let first = ask_code("The code that the device shows now: ")?;
     let second = ask_code("The code after it: ")?;
     let found = store.administer()?.update_state(&user, |account, whole| {
@@ -46,7 +52,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &UserDevice) -> Result<u8, C
         // Under the lock: no login can use a code up between the look and the write.
         let state = find(
             &token,
-            whole.token(token.serial, token.kind),
+            whole.token(token.serial, &token.kind),
             (&first, &second),
             window,
             SystemClock.now(),
@@ -57,9 +63,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &UserDevice) -> Result<u8, C
         Ok(state)
     })?;
     let TokenState { next, skew, .. } = found.map_err(CliError::no)?;
-    let found = match token.kind {
+    let found = match &token.kind {
         Kind::Totp { .. } => format!("its clock is {skew:+} steps off this host's"),
-        Kind::Hotp { .. } => format!("its next counter is {next}"),
+        Kind::Hotp { .. } | Kind::Delivered { .. } => format!("its next counter is {next}"),
     };
     context.changed(
         &arguments.user,
@@ -92,8 +98,8 @@ fn find(
     let both = |position: &MovingFactor| {
         fits(*position, first) && fits(position.saturating_add(1), second)
     };
-    let mut state = TokenState::new(token.serial, token.kind);
-    match token.kind {
+    let mut state = TokenState::new(token.serial, &token.kind);
+    match &token.kind {
         Kind::Totp { period } => {
             let step = period.step(now);
             let mut range = step.saturating_sub(MAX_SKEW)..=step.saturating_add(MAX_SKEW);
@@ -112,9 +118,10 @@ fn find(
             }
             state.advance_past(second);
         }
+        Kind::Delivered { .. } => return Err(not_found("nothing")),
         Kind::Hotp { counter } => {
             let lost = known.next == MovingFactor::MAX;
-            let from = if lost { counter } else { known.next };
+            let from = if lost { *counter } else { known.next };
             let mut range = from..=from.saturating_add(FURTHEST_COUNTER);
             let position = range
                 .find(both)

@@ -98,13 +98,13 @@ fn throttle_json(throttle: &Throttle, limits: &Limits) -> Value {
 }
 
 fn device_json(token: &Token, state: &State) -> Value {
-    let used = state.token(token.serial, token.kind);
+    let used = state.token(token.serial, &token.kind);
     json!({
         "id": token.id,
         "kind": token.kind.name(),
         "algorithm": token.algorithm.name(),
         "digits": token.digits.count(),
-        "period": match token.kind { Kind::Totp { period } => Some(period.seconds()), Kind::Hotp { .. } => None },
+        "period": match token.kind { Kind::Totp { period } => Some(period.seconds()), Kind::Hotp { .. } | Kind::Delivered { .. } => None },
         "next": used.next,
         "skew": used.skew,
         "services": token.services,
@@ -162,7 +162,7 @@ fn event_text(event: Option<Event>) -> String {
 }
 
 fn device_text(token: &Token, state: &State) -> String {
-    let used = state.token(token.serial, token.kind);
+    let used = state.token(token.serial, &token.kind);
     let mut text = format!(
         "{}  {} {} {} digits",
         token.id,
@@ -177,6 +177,7 @@ fn device_text(token: &Token, state: &State) -> String {
         }
         Kind::Totp { period } => write!(text, ", {period}"),
         Kind::Hotp { .. } => write!(text, ", next counter {}", used.next),
+        Kind::Delivered { .. } => Ok(()),
     };
     if let Some(services) = &token.services {
         let _ = write!(text, ", only for {}", services.join(" "));

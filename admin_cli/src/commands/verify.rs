@@ -65,6 +65,12 @@ fn refused_text(refusal: &Refusal, user: &str) -> String {
              `otpgate resync {user} --device {token}`"
         ),
         Refusal::Replayed => "it is used up; wait for the next one".to_owned(),
+        Refusal::Expired { token } => {
+            format!("it was sent to {token}, and is too old; log in again, or ask for another")
+        }
+        Refusal::OtherSource { token } => format!(
+            "it was sent to {token} for a login from another address; --from gives the address"
+        ),
         Refusal::WatermarkAhead { token } => format!(
             "a code of the future was accepted while this host's clock was wrong; run `otpgate resync {user} --device {token}`"
         ),

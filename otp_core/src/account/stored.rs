@@ -135,7 +135,7 @@ impl<S> Token<S> {
         Token {
             id: self.id.clone(),
             serial: self.serial,
-            kind: self.kind,
+            kind: self.kind.clone(),
             secret,
             algorithm: self.algorithm,
             digits: self.digits,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::channel::{ChannelSection, check_all};
+use super::delivery::DeliverySection;
 use super::rule_check::check_rules;
 use super::values::{wait, within};
 use super::{Config, DEFAULT_STATE_DIR, GoogleAuthenticatorFiles, Profile};
@@ -26,6 +28,8 @@ pub(super) struct File {
     totp: TotpSection,
     hotp: HotpSection,
     throttle: ThrottleSection,
+    delivery: DeliverySection,
+    channel: BTreeMap<String, ChannelSection>,
     profile: BTreeMap<String, Profile>,
     rule: Vec<Rule>,
     google_authenticator_files: GoogleAuthenticatorFiles,
@@ -39,6 +43,8 @@ impl Default for File {
             totp: TotpSection::default(),
             hotp: HotpSection::default(),
             throttle: ThrottleSection::default(),
+            delivery: DeliverySection::default(),
+            channel: BTreeMap::new(),
             profile: BTreeMap::new(),
             rule: Vec::new(),
             google_authenticator_files: GoogleAuthenticatorFiles::default(),
@@ -164,6 +170,7 @@ impl File {
             return Err(("known_source_allowance", problem.to_owned()));
         }
         check_rules(&self.rule)?;
+        let (delivery, sent) = self.delivery.check()?;
         let reach = Reach {
             totp_window: self.totp.window,
             totp_resync: self.totp.resync,
@@ -173,9 +180,15 @@ impl File {
         Ok(Config {
             state_dir: self.state_dir,
             issuer: self.issuer,
-            parameters: Parameters { reach, limits },
+            parameters: Parameters {
+                reach,
+                limits,
+                delivery: sent,
+            },
             profiles: self.profile,
             rules: self.rule,
+            delivery,
+            channels: check_all(self.channel)?,
             google_authenticator_files: self.google_authenticator_files,
         })
     }

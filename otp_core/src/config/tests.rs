@@ -1,6 +1,7 @@
 //! Every key, every bound, and what an error says.
 
 use super::*;
+use crate::delivered::{Reuse, Rules};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("otpgate.toml")).map_err(|error| error.to_string())
@@ -29,6 +30,16 @@ fn every_key_is_read() {
         longest_wait = "1h"
         max_failures = 50
         known_source_allowance = 5
+        [delivery]
+        lifetime = "2m"
+        digits = 8
+        reuse = "same-source"
+        budget = 5
+        program = "/opt/otpgate"
+        timeout = "10s"
+        [channel.sms]
+        kind = "command"
+        argv = ["/usr/local/sbin/page", "{address}"]
         [profile.strong]
         algorithm = "sha512"
         digits = 8
@@ -44,6 +55,16 @@ fn every_key_is_read() {
     assert_eq!(config.parameters.limits.longest_wait, 3600);
     assert_eq!(config.profiles["strong"].period.unwrap().seconds(), 60);
     assert_eq!(config.rules.len(), 1);
+    let Rules {
+        lifetime,
+        reuse,
+        budget,
+    } = config.parameters.delivery;
+    assert_eq!((lifetime, reuse, budget), (120, Reuse::SameSource, 5));
+    assert_eq!(config.delivery.digits, Digits::EIGHT);
+    assert_eq!(config.delivery.timeout, 10);
+    assert_eq!(config.delivery.program, Path::new("/opt/otpgate"));
+    assert!(config.channels.contains_key("sms"));
 }
 
 #[test]
@@ -113,6 +134,30 @@ fn errors_name_line_key_and_what_would_be_right() {
         (
             "[profile.a]\ndigits = 9",
             "otpgate.toml:2: digits: a code has 6, 7 or 8 digits, not 9",
+        ),
+        (
+            "[delivery]\nlifetime = \"11m\"",
+            "otpgate.toml:2: lifetime: takes a duration in quotes from \"10s\" to \"600s\"",
+        ),
+        (
+            "[delivery]\nlifetime = 60",
+            "otpgate.toml:2: lifetime: takes a duration in quotes",
+        ),
+        (
+            "[delivery]\ndigits = 5",
+            "otpgate.toml:2: digits: a code has 6, 7 or 8 digits",
+        ),
+        (
+            "[delivery]\nreuse = \"always\"",
+            "otpgate.toml:2: reuse: unknown variant `always`, expected `never` or `same-source`",
+        ),
+        (
+            "[delivery]\nbudget = 0",
+            "otpgate.toml:2: budget: takes a number from 1 to 100",
+        ),
+        (
+            "[delivery]\nprogram = \"otpgate\"",
+            "otpgate.toml:2: program: takes an absolute path",
         ),
         ("issuer = ", "otpgate.toml:1: "),
     ] {

@@ -6,6 +6,7 @@ use std::fmt;
 use super::burnt::Burnt;
 use super::{Event, GraceEntry, MAX_GRACE, MAX_TOKEN_STATES, MAX_USED_RECOVERY, State, TokenState};
 use crate::account::Serial;
+use crate::delivered::{Budget, Pending, Sent};
 use crate::recovery::RecoveryId;
 use crate::source::Source;
 use crate::throttle::{Bucket, KnownSource, MAX_KNOWN_SOURCES, Throttle};
@@ -31,6 +32,7 @@ impl State {
         bytes.option(self.last_success.as_ref(), Writer::event);
         bytes.option(self.last_failure.as_ref(), Writer::event);
         bytes.number(u64::from(self.failures_since_success));
+        bytes.sent(&self.sent);
         bytes.0
     }
 
@@ -53,6 +55,7 @@ impl State {
             last_success: bytes.option(Reader::event)?,
             last_failure: bytes.option(Reader::event)?,
             failures_since_success: u32::try_from(bytes.number()?).map_err(|_| StateError)?,
+            sent: bytes.sent()?,
         };
         if bytes.0.is_empty() {
             Ok(state)
@@ -150,6 +153,20 @@ impl Writer {
     fn event(&mut self, event: &Event) {
         self.number(event.at.0);
         self.source(event.source);
+    }
+
+    fn sent(&mut self, sent: &Sent) {
+        self.number(sent.budget.since.0);
+        self.0.extend(sent.budget.spent.to_le_bytes());
+        self.option(sent.pending.as_ref(), |bytes, pending| {
+            bytes.number(pending.serial.0);
+            bytes.0.extend(pending.salt);
+            bytes.0.extend(pending.hash);
+            bytes.number(pending.made.0);
+            bytes.number(pending.expires.0);
+            bytes.source(pending.source);
+            bytes.0.extend(pending.uses.to_le_bytes());
+        });
     }
 }
 
@@ -261,6 +278,25 @@ impl Reader<'_> {
             source: self.source()?,
         })
     }
+
+    fn sent(&mut self) -> Result<Sent, StateError> {
+        let budget = Budget {
+            since: self.time()?,
+            spent: u16::from_le_bytes(self.take()?),
+        };
+        let pending = self.option(|bytes| {
+            Ok(Pending {
+                serial: Serial(bytes.number()?),
+                salt: bytes.take()?,
+                hash: bytes.take()?,
+                made: bytes.time()?,
+                expires: bytes.time()?,
+                source: bytes.source()?,
+                uses: u16::from_le_bytes(bytes.take()?),
+            })
+        })?;
+        Ok(Sent { budget, pending })
+    }
 }
 
 #[cfg(test)]
@@ -315,6 +351,21 @@ mod tests {
             last_success: Some(event),
             last_failure: Some(event),
             failures_since_success: u32::MAX,
+            sent: Sent {
+                budget: Budget {
+                    since: event.at,
+                    spent: u16::MAX,
+                },
+                pending: Some(Pending {
+                    serial: Serial(u64::MAX),
+                    salt: [0xff; 16],
+                    hash: [0xff; 32],
+                    made: event.at,
+                    expires: event.at,
+                    source: event.source,
+                    uses: u16::MAX,
+                }),
+            },
         }
     }
 

@@ -128,9 +128,9 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
         if entry.is_some() && !behind {
             continue;
         }
-        let mut entry = entry.unwrap_or_else(|| TokenState::new(token.serial, token.kind));
+        let mut entry = entry.unwrap_or_else(|| TokenState::new(token.serial, &token.kind));
         entry.candidate = None;
-        match token.kind {
+        match &token.kind {
             Kind::Totp { period } => {
                 // The furthest step that could have been accepted until now, with the largest skew.
                 entry.next = entry
@@ -147,8 +147,14 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
                 entry.next = u64::MAX;
                 counters = true;
             }
+            // A code that waits is lost with the old state, and the next one is another.
+            Kind::Delivered { .. } => {}
         }
         state.set_token(entry);
+    }
+    if behind {
+        // It may have been used since.
+        state.sent.pending = None;
     }
     if forgetful {
         state.used_recovery = account.recovery_ids().collect();

@@ -127,11 +127,12 @@ impl Directory {
     }
 }
 
-/// Reads a file of ours that nobody else may read, anywhere; `None` when there is none.
+/// Reads a file that holds a secret, wherever it is: nobody but its owner may read it. `None` when there is
+/// none.
 ///
 /// # Errors
 /// All that [`inspect`] finds, a failing open or read.
-pub(super) fn read_private(
+pub fn read_private(
     path: &Path,
     most: u64,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {

@@ -24,7 +24,7 @@ pub(super) struct Device {
 impl Device {
     /// Whether both make the same codes.
     pub fn same_key(&self, other: &Token) -> bool {
-        let same_clock = match (self.token.kind, other.kind) {
+        let same_clock = match (&self.token.kind, &other.kind) {
             (Kind::Totp { period }, Kind::Totp { period: other }) => period == other,
             (Kind::Hotp { .. }, Kind::Hotp { .. }) => true,
             _ => false,
@@ -88,7 +88,7 @@ impl Candidate {
         }
         let base = match device.token.kind {
             Kind::Totp { .. } => "phone",
-            Kind::Hotp { .. } => "token",
+            Kind::Hotp { .. } | Kind::Delivered { .. } => "token",
         };
         let taken = |id: &String| self.devices.iter().any(|known| known.token.id == *id);
         let numbered = (2..).map(|number| format!("{base}-{number}"));
@@ -169,7 +169,7 @@ impl Maker {
             services: None,
             enabled: true,
         };
-        let state = TokenState::new(serial, kind);
+        let state = TokenState::new(serial, &token.kind);
         Ok(Device { token, state })
     }
 }

@@ -199,7 +199,7 @@ fn notes(file: &GoogleFile, reach: &Reach) -> Vec<String> {
             file.window / 2 > reach.totp_window,
             format!("{} steps either side ([totp] window)", reach.totp_window),
         ),
-        Kind::Hotp { .. } => (
+        Kind::Hotp { .. } | Kind::Delivered { .. } => (
             file.window - 1 > reach.hotp_look_ahead,
             format!("{} codes ahead ([hotp] look_ahead)", reach.hotp_look_ahead),
         ),

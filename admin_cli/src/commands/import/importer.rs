@@ -280,7 +280,7 @@ fn replace(account: &mut Account, state: &mut State, candidate: Candidate) -> Re
     for mut device in candidate.devices {
         let known = account.tokens.iter().find(|token| device.same_key(token));
         if let Some(known) = known {
-            device.use_up_as(&state.token(known.serial, known.kind));
+            device.use_up_as(&state.token(known.serial, &known.kind));
             device.state.serial = known.serial;
             device.token.serial = known.serial;
             // What an administrator decided about it stands in no file.
