@@ -13,6 +13,7 @@
 //! | [`nss`] | does this user exist, and in which groups |
 //! | [`identity`] | touching a user's files as that user |
 //! | [`signals`] | none ignored in a program that is about to be started |
+//! | [`start`] | a program from inside a process that must not notice |
 //! | [`memory`] | what is free goes back to the system |
 //! | [`syslog`] | log lines of an application |
 //! | [`clock`] | is the system clock synchronised, which codes by time depend on |
@@ -26,6 +27,7 @@ pub mod memory;
 pub mod module;
 pub mod nss;
 pub mod signals;
+pub mod start;
 pub mod syslog;
 
 mod libpam;

@@ -1,0 +1,166 @@
+//! What the program finds, and what the host is left with.
+
+use super::*;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+/// A program that tells what it found, in a file.
+struct Scene {
+    directory: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn script(&self, text: &str) -> std::path::PathBuf {
+        let path = self.directory.path().join("program");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// What stands in the file when it is whole.
+    fn told(&self) -> String {
+        let path = self.directory.path().join("told");
+        wait_until(|| fs::read_to_string(&path).is_ok_and(|text| text.ends_with("end\n")));
+        fs::read_to_string(path).unwrap()
+    }
+
+    fn start(&self, text: &str, deadline: u32) -> io::Result<()> {
+        start(&Program {
+            path: &self.script(text),
+            arguments: &[self.directory.path().to_str().unwrap(), "--flag"],
+            input: b"one line\n",
+            deadline,
+        })
+    }
+}
+
+fn wait_until(what: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !what() {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn the_program_finds_a_clean_place() {
+    let scene = Scene::new();
+    // Left open across exec, as hosts do.
+    let leaking = fs::File::open("/dev/zero").unwrap();
+    // SAFETY: takes numbers.
+    unsafe { libc::fcntl(leaking.as_raw_fd(), libc::F_SETFD, 0) };
+    let tell = r#"exec 9>"$1/telling"
+{ echo "argument $2"; cat; pwd; env | grep -v -e ^_= -e ^PWD= -e ^SHLVL= | sort
+  umask; ls -l /proc/$$/fd | sed -n 's/.* \([0-9]*\) -> .*/fd \1/p' | grep -v -e 'fd 9' -e 'fd 10' -e 'fd 255' | sort
+  grep -e SigIgn -e SigBlk -e SigCgt /proc/self/status; ulimit -c; ps -o sid= -p $$ | tr -d ' ' | grep -qx $$ && echo session
+  echo end; } > "$1/told""#;
+    scene.start(tell, 60).unwrap();
+    let told = scene.told();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines[..5],
+        [
+            "argument --flag",
+            "one line",
+            "/",
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "0077"
+        ]
+    );
+    assert!(!told.contains("/dev/zero"));
+    let descriptors: Vec<&&str> = lines
+        .iter()
+        .filter(|line| line.starts_with("fd "))
+        .collect();
+    // Those of the standard and the script itself.
+    assert!(descriptors.len() <= 4, "{told}");
+    for name in ["SigBlk", "SigIgn"] {
+        assert!(
+            told.contains(&format!("{name}:\t0000000000000000")),
+            "{told}"
+        );
+    }
+    assert!(told.contains("session\nend"), "{told}");
+}
+
+#[test]
+fn a_program_that_hangs_is_killed() {
+    let scene = Scene::new();
+    scene
+        .start(
+            r#"echo $$ > "$1/pid"; { echo end; } > "$1/told"; exec sleep 600"#,
+            1,
+        )
+        .unwrap();
+    scene.told();
+    let pid = fs::read_to_string(scene.directory.path().join("pid")).unwrap();
+    wait_until(|| !alive(pid.trim()));
+}
+
+#[test]
+fn the_host_has_no_child_and_no_descriptor_more() {
+    let scene = Scene::new();
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    for _ in 0..20 {
+        scene.start(r#"{ echo end; } > "$1/told""#, 60).unwrap();
+    }
+    // Other tests of this process open files at the same time, but none so many.
+    assert!(descriptors() < before + 15);
+    let children = format!("/proc/self/task/{}/children", gettid());
+    let children = fs::read_to_string(children).unwrap_or_default();
+    assert_eq!(children, "");
+}
+
+fn gettid() -> i64 {
+    // SAFETY: takes no arguments.
+    unsafe { syscall(libc::SYS_gettid) }
+}
+
+#[test]
+fn what_is_not_to_be_trusted_is_not_started() {
+    let scene = Scene::new();
+    let path = scene.script("echo");
+    let with = |path: &Path| {
+        start(&Program {
+            path,
+            arguments: &[],
+            input: b"",
+            deadline: 1,
+        })
+        .map_err(|error| error.kind())
+    };
+    assert_eq!(with(&path), Ok(()));
+    for mode in [0o775, 0o757, 0o644] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(
+            with(&path),
+            Err(io::ErrorKind::PermissionDenied),
+            "{mode:o}"
+        );
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(
+        with(scene.directory.path()),
+        Err(io::ErrorKind::PermissionDenied)
+    );
+    assert_eq!(with(Path::new("bin/sh")), Err(io::ErrorKind::InvalidInput));
+    assert_eq!(
+        with(Path::new("/nonexistent")),
+        Err(io::ErrorKind::NotFound)
+    );
+    fs::write(&path, "\x7fELF and nothing else").unwrap();
+    assert!(with(&path).is_err(), "the error of exec comes back");
+}
