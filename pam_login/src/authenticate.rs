@@ -13,6 +13,7 @@ use otp_core::verifier::Verifier;
 use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
 use zeroize::Zeroizing;
 
+use crate::delivery::{Courier, MOST_ROUNDS};
 use crate::google_authenticator::Line;
 use crate::host::Host;
 use crate::log::{self, Subject};
@@ -336,12 +337,43 @@ impl<C: Clock> Dialogue<'_, C> {
             CODE_PROMPT
         };
         let text = self.options.authtok_prompt.as_deref().unwrap_or(default);
-        let typed = self.ask(host, style, text)?;
-        let typed = typed.as_deref().map(Vec::as_slice);
         if self.options.forward_pass {
+            let typed = self.ask(host, style, text)?;
+            let typed = typed.as_deref().map(Vec::as_slice);
             return self.verify_combined(host, Answer::parse_combined(typed));
         }
-        self.verify(Answer::parse(typed, password.as_deref().map(Vec::as_slice)))
+        let answer = self.answer(host, style, text, password.as_deref().map(Vec::as_slice))?;
+        self.verify(answer)
+    }
+
+    /// What is answered in the end. The name of a channel is no answer yet: a code is sent, and the question is
+    /// asked again, whoever is asked.
+    fn answer(
+        &self,
+        host: &mut impl Host,
+        style: MessageStyle,
+        text: &str,
+        password: Option<&[u8]>,
+    ) -> Result<Answer, Failure> {
+        let courier = Courier {
+            login: self.login,
+            options: self.options,
+            denied: self.denied,
+            config: self.config,
+            clock: self.clock,
+        };
+        courier.before_the_prompt(host);
+        for _ in 0..MOST_ROUNDS {
+            let typed = self.ask(host, style, text)?;
+            let typed = typed.as_deref().map(Vec::as_slice);
+            let answer = Answer::parse(typed, password);
+            match courier.named(&answer, typed) {
+                Some(channel) => courier.send_by(host, channel),
+                None => return Ok(answer),
+            }
+        }
+        let typed = self.ask(host, style, text)?;
+        Ok(Answer::parse(typed.as_deref().map(Vec::as_slice), password))
     }
 
     fn ask(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pam_ffi::identity::{self, Identity};
 use pam_ffi::nss::{self, Account};
+use pam_ffi::start::{self, Program};
 use pam_ffi::{Item, MessageStyle, Module, Priority, ReturnCode};
 use zeroize::Zeroizing;
 
@@ -60,6 +61,11 @@ pub trait Host {
     /// # Errors
     /// When the name service does not answer.
     fn account_of_uid(&self, uid: u32) -> std::io::Result<Option<Account>>;
+    /// Starts a program, which nobody waits for.
+    ///
+    /// # Errors
+    /// When it does not begin.
+    fn start(&self, program: &Program<'_>) -> std::io::Result<()>;
     /// Runs `work` with another identity towards files, on this thread alone.
     ///
     /// # Errors
@@ -122,6 +128,10 @@ impl Host for Module<'_> {
 
     fn account_of_uid(&self, uid: u32) -> std::io::Result<Option<Account>> {
         nss::account_of_uid(uid)
+    }
+
+    fn start(&self, program: &Program<'_>) -> std::io::Result<()> {
+        start::start(program)
     }
 
     fn acting_as<T>(&self, identity: &Identity, work: impl FnOnce() -> T) -> std::io::Result<T> {

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | what happens at a login? | [`authenticate`], one function |
 //! | what may stand behind the module's name in pam.d? | [`options`] |
+//! | when is a code sent? | `delivery` |
 //! | what happens to users with a `~/.google_authenticator`? | `google_authenticator` |
 //! | which PAM code does an outcome become? | [`outcome`], one table |
 //! | what does the log say? | [`log`] |
@@ -17,6 +18,7 @@
 
 pub mod account;
 pub mod authenticate;
+mod delivery;
 mod google_authenticator;
 pub mod guard;
 pub mod host;

@@ -89,7 +89,9 @@ impl Subject {
         let mut line = self.line("refused", *refusal != Refusal::NotEnrolled);
         let _ = write!(line, " reason={}", refusal.reason());
         let _ = match refusal {
-            Refusal::OutOfWindow { token } => write!(line, " token={token}"),
+            Refusal::OutOfWindow { token }
+            | Refusal::Expired { token }
+            | Refusal::OtherSource { token } => write!(line, " token={token}"),
             Refusal::WatermarkAhead { token } => {
                 write!(line, " token={token} cure=\"otpgate resync {}\"", self.user)
             }

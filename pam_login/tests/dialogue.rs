@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
 use pam_ffi::identity::Identity;
 use pam_ffi::nss;
+use pam_ffi::start::Program;
 use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
 use pam_login::authenticate::authenticate;
 use pam_login::guard::run;
@@ -30,6 +32,9 @@ use pam_login::options::Options;
 use pam_login::outcome::Outcome;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
+
+#[path = "dialogue/delivery.rs"]
+mod delivery;
 
 const NOW: UnixTime = UnixTime(1_700_000_010);
 
@@ -51,6 +56,9 @@ struct Script {
     styles: Vec<MessageStyle>,
     log: Vec<String>,
     delay: Option<Duration>,
+    /// What programs were started with, or why not.
+    started: RefCell<Vec<String>>,
+    cannot_start: bool,
     home: PathBuf,
 }
 
@@ -64,6 +72,8 @@ impl Script {
             styles: Vec::new(),
             log: Vec::new(),
             delay: None,
+            started: RefCell::default(),
+            cannot_start: false,
             home: "/nonexistent".into(),
         }
     }
@@ -169,6 +179,16 @@ impl Host for Script {
     }
     fn account_of_uid(&self, _: u32) -> std::io::Result<Option<nss::Account>> {
         Ok(None)
+    }
+    fn start(&self, program: &Program<'_>) -> std::io::Result<()> {
+        if self.cannot_start {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
+        let input = String::from_utf8(program.input.to_vec()).unwrap();
+        let arguments = program.arguments.join(" ");
+        let whole = format!("{} {arguments}\n{input}", program.path.display());
+        self.started.borrow_mut().push(whole);
+        Ok(())
     }
     fn acting_as<T>(&self, _: &Identity, work: impl FnOnce() -> T) -> std::io::Result<T> {
         Ok(work())
