@@ -23,6 +23,13 @@ git ls-files '*.rs' | grep -v '/tests/' | while read -r file; do
         exit 1
     fi
 done || fail=1
+# Mail, HTTP and TLS are the command's business: nothing of it is loaded into sshd.
+for crate in lettre ureq rustls tokio russh; do
+    if cargo tree --locked --offline --quiet --package pam_module --edges normal --prefix none |
+        grep -q "^$crate v"; then
+        say "$crate is linked into the module"
+    fi
+done
 # What the README promises is there.
 for target in demo test; do
     grep -q "make $target" README.md || say "README.md does not name make $target"

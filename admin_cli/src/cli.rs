@@ -38,6 +38,11 @@ pub enum Command {
     Init,
     /// Enrol a user, or one more device of theirs.
     Enroll(Enroll),
+    /// Send a user a code, or try a channel.
+    ///
+    /// What the module starts when a login wants a code that is sent. Exit status: 0 when the channel took it, 1
+    /// when nothing was sent.
+    Deliver(Deliver),
     /// Take over what people have on their phones already, from other modules and apps.
     ///
     /// The source is only read. What is used up there stays used up here. Exit status: 0, or 1 when somebody
@@ -281,15 +286,22 @@ pub struct Places {
 pub struct Enroll {
     /// The user name.
     pub user: String,
-    /// What to call the device.
-    #[arg(long, value_name = "ID", default_value = "phone")]
-    pub device: String,
+    /// What to call the device; `phone`, or the channel's name, otherwise.
+    #[arg(long, value_name = "ID")]
+    pub device: Option<String>,
     /// A device whose codes follow the clock (RFC 6238); the default.
     #[arg(long, conflicts_with = "hotp")]
     pub totp: bool,
     /// A device whose codes follow a counter (RFC 4226).
     #[arg(long)]
     pub hotp: bool,
+    /// Codes that are sent there, by a [channel.NAME] of the configuration.
+    #[arg(
+        long,
+        value_name = "CHANNEL:ADDRESS",
+        conflicts_with_all = ["totp", "hotp", "secret_from", "qr", "algorithm", "period", "issuer", "label"]
+    )]
+    pub delivered: Option<String>,
     /// A [profile.NAME] of the configuration.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -329,6 +341,36 @@ pub struct Enroll {
     /// The QR code: utf8, none, or the name of a .png or .svg file.
     #[arg(long, value_name = "HOW", default_value = "utf8")]
     pub qr: Target,
+}
+
+impl Enroll {
+    /// What the device is called.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        let channel = self.delivered.as_deref();
+        let channel = channel.and_then(|destination| destination.split(':').next());
+        self.device.as_deref().or(channel).unwrap_or("phone")
+    }
+}
+
+/// `otpgate deliver`.
+#[derive(Debug, Args)]
+pub struct Deliver {
+    /// The user name.
+    #[arg(required_unless_present_any = ["test", "job"], conflicts_with_all = ["test", "job"])]
+    pub user: Option<String>,
+    /// The device; see `otpgate show USER`.
+    #[arg(long, value_name = "ID", requires = "user")]
+    pub device: Option<String>,
+    /// For a login of this PAM service.
+    #[arg(long, value_name = "NAME", default_value = "sshd")]
+    pub service: String,
+    /// Send a code that lets nobody in, to try the channel.
+    #[arg(long, num_args = 2, value_names = ["CHANNEL", "ADDRESS"])]
+    pub test: Vec<String>,
+    /// Send what standard input says, and log it; for pam_otpgate.so, which starts this.
+    #[arg(long, conflicts_with = "test")]
+    pub job: bool,
 }
 
 /// What codes look like.

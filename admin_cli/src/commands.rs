@@ -3,9 +3,12 @@
 mod check;
 mod check_own_files;
 mod check_seal;
+mod check_delivery;
 mod check_store;
 mod code;
+mod deliver;
 mod enroll;
+mod enroll_delivered;
 mod export;
 mod generate;
 mod import;
@@ -45,6 +48,7 @@ pub fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Setup(arguments) => setup::run(&context, arguments),
         Command::Init => init::run(&context),
         Command::Enroll(arguments) => enroll::run(&context, arguments),
+        Command::Deliver(arguments) => deliver::run(&context, arguments),
         Command::Import(source) => import::run(&context, source),
         Command::Export(arguments) => export::run(&context, arguments),
         Command::List(arguments) => list::run(&context, arguments),

@@ -184,6 +184,7 @@ fn show_in_json_has_these_keys() {
     assert_eq!(
         keys(&shown),
         [
+            "codes_sent_this_hour",
             "created",
             "devices",
             "enabled",
@@ -200,7 +201,9 @@ fn show_in_json_has_these_keys() {
         assert_eq!(
             keys(device),
             [
+                "address",
                 "algorithm",
+                "channel",
                 "created",
                 "digits",
                 "enabled",

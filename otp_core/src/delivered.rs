@@ -124,8 +124,7 @@ pub struct Budget {
 impl Budget {
     /// Takes one out, if there is one. The hour begins with its first code.
     pub fn take(&mut self, most: u16, now: UnixTime) -> bool {
-        // One that began in the future is a clock's mistake.
-        if now < self.since || now.since(self.since) >= BUDGET_PERIOD {
+        if !self.is_of_this_hour(now) {
             *self = Self {
                 since: now,
                 spent: 0,
@@ -136,6 +135,21 @@ impl Budget {
             self.spent += 1;
         }
         left
+    }
+
+    /// How many have been sent within the hour.
+    #[must_use]
+    pub fn spent_at(&self, now: UnixTime) -> u16 {
+        if self.is_of_this_hour(now) {
+            self.spent
+        } else {
+            0
+        }
+    }
+
+    /// One that began in the future is a clock's mistake.
+    fn is_of_this_hour(&self, now: UnixTime) -> bool {
+        now >= self.since && now.since(self.since) < BUDGET_PERIOD
     }
 }
 

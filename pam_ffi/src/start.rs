@@ -55,10 +55,12 @@ pub struct Program<'a> {
 /// to nowhere, no other descriptor, default signals, the effective user for good, and `/` as its directory.
 ///
 /// # Errors
-/// `InvalidInput` when the path is relative or the input too long; `PermissionDenied` when the program is not
-/// a file of root's (or the caller's) that nobody else may write; `TimedOut`; what the kernel said.
+/// `InvalidInput` when the input is too long; what [`check`] finds; `TimedOut`; what the kernel said.
 pub fn start(program: &Program<'_>) -> io::Result<()> {
-    check(program)?;
+    if program.input.len() > LONGEST_INPUT {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    check(program.path)?;
     let image = Image::new(program)?;
     let input = full_pipe(program.input)?;
     let nowhere = File::options().write(true).open("/dev/null")?;
@@ -78,12 +80,17 @@ pub fn start(program: &Program<'_>) -> io::Result<()> {
     began(&mut report)
 }
 
-/// Looks at the program through its descriptor. What the administrator named is executed by root.
-fn check(program: &Program<'_>) -> io::Result<()> {
-    if !program.path.is_absolute() || program.input.len() > LONGEST_INPUT {
+/// Whether root may execute this program: a file of root's (or the caller's), at an absolute path, that nobody
+/// else may write.
+///
+/// # Errors
+/// `InvalidInput` when the path is relative; `PermissionDenied` when it is not to be trusted, or not executable;
+/// what the kernel said.
+pub fn check(path: &Path) -> io::Result<()> {
+    if !path.is_absolute() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let found = std::fs::metadata(program.path)?;
+    let found = std::fs::metadata(path)?;
     // SAFETY: always succeeds and touches no memory.
     let caller = unsafe { libc::geteuid() };
     let trusted = found.is_file()
@@ -430,6 +437,3 @@ fn began(report: &mut File) -> io::Result<()> {
         Err(error) => Err(error),
     }
 }
-
-#[cfg(all(test, not(miri)))]
-mod tests;

@@ -184,7 +184,7 @@ pub fn error_line(reason: &str, detail: &dyn fmt::Display) -> String {
 }
 
 /// A text in double quotes; those inside become single ones, so that a reader finds the end.
-struct Quoted<'a>(&'a dyn fmt::Display);
+pub struct Quoted<'a>(pub &'a dyn fmt::Display);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

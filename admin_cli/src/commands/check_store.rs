@@ -3,11 +3,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use otp_core::config::ConfigError;
+use otp_core::account::Account;
+use otp_core::config::{Config, ConfigError};
 use otp_core::store::google_authenticator::guesses::{Guesses, OWN_FILES};
 use otp_core::store::{FilesStore, Problem, Store as _, StoreError};
 use otp_core::user_name::UserName;
 
+use super::check_delivery::check_account;
 use super::check_seal::check_seal;
 use super::name;
 use crate::host::finding::Finding;
@@ -69,7 +71,8 @@ pub(super) fn check_foundation(state_dir: &Path) -> Option<Finding> {
 }
 
 /// Reads the store as logins would.
-pub(super) fn check_store(state_dir: &Path) -> Vec<Finding> {
+pub(super) fn check_store(config: &Config) -> Vec<Finding> {
+    let state_dir = config.state_dir.as_path();
     let store = match FilesStore::open(state_dir) {
         Ok(store) => store,
         Err(error) => return vec![foundation_finding("store", &error, "0700")],
@@ -78,7 +81,7 @@ pub(super) fn check_store(state_dir: &Path) -> Vec<Finding> {
     // A key that is missing is missing for the decoys too.
     let has_key = findings.iter().all(|finding| finding.code != "seal-key");
     findings.extend(check_decoys(&store).filter(|_| has_key));
-    findings.extend(check_users(&store));
+    findings.extend(check_users(&store, config));
     findings.extend(check_counts(state_dir));
     findings.extend(check_file_system(state_dir));
     findings
@@ -139,20 +142,21 @@ fn decoy_finding(damaged: impl IntoIterator<Item = StoreError>) -> Option<Findin
     Some(Finding::error("store", place, meaning, cure))
 }
 
-fn check_users(store: &FilesStore) -> Vec<Finding> {
+fn check_users(store: &FilesStore, config: &Config) -> Vec<Finding> {
     let entries = match store.entries() {
         Ok(entries) => entries,
         Err(error) => return vec![foundation_finding("store", &error, "0700")],
     };
     let decoys = store.path().join("decoys");
-    let users = store.read_all(entries);
-    let mut damaged = users
-        .filter_map(|(user, account)| Some((account.err()?, user)))
+    let finding = |(user, account): (UserName, Result<Account, StoreError>)| match account {
+        Ok(account) => check_account(config, &user, &account),
         // Nobody's own file; `check_decoys` speaks of it.
-        .filter(|(error, _)| !error.path.starts_with(&decoys))
+        Err(error) if error.path.starts_with(&decoys) => None,
         // Neither is what ails everybody.
-        .filter(|(error, _)| !is_missing_key(store, error))
-        .map(|(error, user)| user_finding(&error, &user));
+        Err(error) if is_missing_key(store, &error) => None,
+        Err(error) => Some(user_finding(&error, &user)),
+    };
+    let mut damaged = store.read_all(entries).filter_map(finding);
     let mut findings: Vec<Finding> = damaged.by_ref().take(MOST_LISTED).collect();
     let unlisted = damaged.count();
     if unlisted > 0 {

@@ -13,16 +13,19 @@ use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
 use subtle::ConstantTimeEq as _;
 
-use super::{Context, user_name};
+use super::{Context, enroll_delivered, user_name};
 use crate::cli::Enroll;
 use crate::error::{CliError, OK};
 use crate::qr::{self, Target};
 use crate::{input, output};
 
 /// How often a code may be mistyped before nothing is enrolled.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 pub(super) fn run(context: &Context<'_>, arguments: &Enroll) -> Result<u8, CliError> {
+    if let Some(destination) = &arguments.delivered {
+        return enroll_delivered::run(context, arguments, destination);
+    }
     refuse_impossible(context, arguments)?;
     let config = context.config()?;
     let store = FilesStore::open(&config.state_dir)?;
@@ -41,7 +44,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Enroll) -> Result<u8, CliEr
 }
 
 /// What no store and no key is needed for to say no to.
-fn refuse_impossible(context: &Context<'_>, arguments: &Enroll) -> Result<(), CliError> {
+pub(super) fn refuse_impossible(context: &Context<'_>, arguments: &Enroll) -> Result<(), CliError> {
     let user = user_name(&arguments.user);
     if UserName::from_file_name(user.file_name()).is_none() {
         return Err(CliError::new(
@@ -59,7 +62,8 @@ fn refuse_impossible(context: &Context<'_>, arguments: &Enroll) -> Result<(), Cl
     }
     let key_is_seen =
         arguments.secret_from.is_some() || matches!(arguments.qr, Target::Png(_) | Target::Svg(_));
-    if context.cli.json && !arguments.no_confirm && !key_is_seen {
+    let has_key = arguments.delivered.is_none();
+    if context.cli.json && has_key && !arguments.no_confirm && !key_is_seen {
         return Err(CliError::new(
             "with --json nobody sees the key before it is to be confirmed; add --no-confirm, or --qr with a file",
         ));
@@ -103,8 +107,8 @@ fn prove_and_save(
 }
 
 /// It is on the disk, and nobody could read what was to be read.
-fn enrolled_unseen(arguments: &Enroll, enrolled: bool, error: &CliError) -> CliError {
-    let (user, device) = (&arguments.user, &arguments.device);
+pub(super) fn enrolled_unseen(arguments: &Enroll, enrolled: bool, error: &CliError) -> CliError {
+    let (user, device) = (&arguments.user, arguments.device());
     let undo = if enrolled {
         format!("otpgate remove {user} --device {device}")
     } else {
@@ -115,29 +119,29 @@ fn enrolled_unseen(arguments: &Enroll, enrolled: bool, error: &CliError) -> CliE
     ))
 }
 
-fn refuse_taken_name(
+pub(super) fn refuse_taken_name(
     store: &FilesStore,
     user: &UserName,
     enrolled: bool,
     arguments: &Enroll,
 ) -> Result<(), CliError> {
-    otp_core::account::check_device_name(&arguments.device).map_err(CliError::new)?;
+    otp_core::account::check_device_name(arguments.device()).map_err(CliError::new)?;
     if !enrolled || arguments.force {
         return Ok(());
     }
     let record = store.lock_enrolled(user)?;
     let account = otp_core::store::Record::account(&record);
-    if account.token(&arguments.device).is_some() {
+    if account.token(arguments.device()).is_some() {
         return Err(CliError::new(format!(
             "{user} has a device named {} already; give the new one another name with --device, or \
              replace the old one with --force",
-            arguments.device
+            arguments.device()
         )));
     }
     Ok(())
 }
 
-fn new_token(config: &Config, arguments: &Enroll) -> Result<Token, CliError> {
+pub(super) fn new_token(config: &Config, arguments: &Enroll) -> Result<Token, CliError> {
     let profile = profile(config, arguments.profile.as_deref())?;
     let shape = &arguments.shape;
     let kind = if arguments.hotp {
@@ -178,7 +182,7 @@ fn new_token(config: &Config, arguments: &Enroll) -> Result<Token, CliError> {
         otp_core::account::check_text(what, text).map_err(CliError::new)?;
     }
     Ok(Token {
-        id: arguments.device.clone(),
+        id: arguments.device().to_owned(),
         serial: Serial::generate()?,
         kind,
         secret: secret(arguments)?,
@@ -196,7 +200,7 @@ fn new_token(config: &Config, arguments: &Enroll) -> Result<Token, CliError> {
     })
 }
 
-fn profile(config: &Config, name: Option<&str>) -> Result<Profile, CliError> {
+pub(super) fn profile(config: &Config, name: Option<&str>) -> Result<Profile, CliError> {
     let Some(name) = name else {
         return Ok(Profile::default());
     };
@@ -235,13 +239,17 @@ fn secret(arguments: &Enroll) -> Result<Secret, CliError> {
     Ok(secret)
 }
 
-fn warn(arguments: &Enroll, token: &Token) {
+pub(super) fn warn_unknown_user(arguments: &Enroll) {
     if !pam_ffi::nss::user_exists(arguments.user.as_bytes()).unwrap_or(true) {
         eprintln!(
             "otpgate: note: this system knows no user named {}.",
             user_name(&arguments.user)
         );
     }
+}
+
+fn warn(arguments: &Enroll, token: &Token) {
+    warn_unknown_user(arguments);
     let usual = token.algorithm == Algorithm::Sha1
         && token.digits == Digits::SIX
         && matches!(token.kind, Kind::Hotp { .. } | Kind::Totp { .. })
@@ -387,7 +395,7 @@ pub(super) fn hash_all(codes: &[RecoveryCode]) -> Result<Vec<StoredRecoveryCode>
         .collect()
 }
 
-fn save(
+pub(super) fn save(
     store: &FilesStore,
     user: &UserName,
     enrolled: bool,

@@ -75,6 +75,7 @@ fn logins_json(state: &State, limits: &Limits) -> Value {
         "last_success": state.last_success.as_ref().map(event),
         "last_failure": state.last_failure.as_ref().map(event),
         "failures_since_last_success": state.failures_since_success,
+        "codes_sent_this_hour": sent_this_hour(state),
         "throttle": throttle_json(&state.throttle, limits),
     })
 }
@@ -110,6 +111,8 @@ fn device_json(token: &Token, state: &State) -> Value {
         "services": token.services,
         "enabled": token.enabled,
         "created": token.created.0,
+        "channel": token.destination().map(|(channel, _)| channel),
+        "address": token.destination().map(|(_, address)| address),
     })
 }
 
@@ -149,9 +152,18 @@ fn logins_text(text: &mut String, state: &State, limits: &Limits) {
         String::new()
     };
     let _ = writeln!(text, "  failures since  {failures}{last}");
+    let sent = sent_this_hour(state);
+    if sent > 0 {
+        let _ = writeln!(text, "  codes sent      {sent} in the last hour");
+    }
     if let Some(line) = throttle_text(&state.throttle, limits) {
         let _ = writeln!(text, "  throttle        {line}");
     }
+}
+
+/// How many codes were sent to the user, as the budget counts them.
+fn sent_this_hour(state: &State) -> u16 {
+    state.sent.budget.spent_at(SystemClock.now())
 }
 
 fn event_text(event: Option<Event>) -> String {
@@ -163,13 +175,13 @@ fn event_text(event: Option<Event>) -> String {
 
 fn device_text(token: &Token, state: &State) -> String {
     let used = state.token(token.serial, &token.kind);
-    let mut text = format!(
-        "{}  {} {} {} digits",
-        token.id,
-        token.kind.name(),
-        token.algorithm.name(),
-        token.digits.count()
-    );
+    let (id, kind, digits) = (&token.id, token.kind.name(), token.digits.count());
+    let mut text = match token.destination() {
+        Some((channel, address)) => {
+            format!("{id}  {kind} {digits} digits, by {channel} to {address}")
+        }
+        None => format!("{id}  {kind} {} {digits} digits", token.algorithm.name()),
+    };
     let now = SystemClock.now();
     let _ = match token.kind {
         Kind::Totp { period } if used.skew != 0 => {
