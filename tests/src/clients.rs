@@ -18,6 +18,7 @@ use crate::server::Endpoint;
 use crate::users::User;
 use gate::Gate;
 pub use running::Running;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,6 +37,28 @@ pub struct Login<'a> {
     pub code: String,
     /// Where to wait before the code is answered; only the askpass clients do.
     pub gate: Option<&'a Gate>,
+    /// Where the code arrives instead; only the askpass clients look there.
+    pub sent: Option<Sent>,
+}
+
+/// A code that arrives at a file, see `askpass.sh`.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// The file, a line for each code.
+    pub file: PathBuf,
+    /// How many lines there are when it has arrived.
+    pub lines: usize,
+    /// The channel that is asked for it; none when it comes by itself.
+    pub ask: Option<&'static str>,
+}
+
+impl Sent {
+    fn environment(&self) -> impl Iterator<Item = (&'static str, OsString)> + use<> {
+        let (file, lines) = (self.file.clone(), self.lines.to_string());
+        let ask = self.ask.map(|channel| ("E2E_ASK", channel.into()));
+        let always = [("E2E_SENT", file.into()), ("E2E_SENT_LINES", lines.into())];
+        always.into_iter().chain(ask)
+    }
 }
 
 /// What became of it.
@@ -69,6 +92,7 @@ impl<'a> Login<'a> {
             password,
             code: code.into(),
             gate: None,
+            sent: None,
         }
     }
 
@@ -81,6 +105,12 @@ impl<'a> Login<'a> {
     /// The same, waiting at `gate` with the code in hand.
     pub fn with_gate(mut self, gate: &'a Gate) -> Self {
         self.gate = Some(gate);
+        self
+    }
+
+    /// The same with a code that is sent.
+    pub fn with_sent(mut self, sent: Sent) -> Self {
+        self.sent = Some(sent);
         self
     }
 
@@ -118,6 +148,7 @@ impl<'a> Login<'a> {
             .env("E2E_PASSWORD", &self.password)
             .env("E2E_CODE", &self.code)
             .envs(self.gate.map(|gate| ("E2E_GATE", gate.directory())))
+            .envs(self.sent.iter().flat_map(Sent::environment))
             .current_dir(&scratch);
         scratch
     }

@@ -89,6 +89,11 @@ impl Installation {
         &self.module
     }
 
+    /// The command under test.
+    pub fn command(&self) -> &Path {
+        &self.command
+    }
+
     /// `auth required MODULE config=... OPTIONS`
     pub fn auth_line(&self, options: &str) -> String {
         self.line("auth required", options)

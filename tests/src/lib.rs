@@ -10,6 +10,7 @@ pub mod application;
 pub mod built;
 pub mod clients;
 pub mod clock;
+pub mod delivery;
 pub mod disk;
 pub mod figures;
 pub mod files;

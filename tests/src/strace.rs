@@ -52,8 +52,28 @@ pub fn killed_at(command: &Command, call: &Call) -> Command {
 /// # Panics
 /// When strace is missing or wrote nothing.
 pub fn read(output: &Path) -> Vec<Call> {
-    let text = fs::read_to_string(output)
-        .unwrap_or_else(|error| panic!("{}: {error}; is strace installed?", output.display()));
+    calls(&text(output))
+}
+
+/// The same of the first process alone, and not of those that it started.
+///
+/// # Panics
+/// As [`read`].
+pub fn read_first(output: &Path) -> Vec<Call> {
+    let text = text(output);
+    let first = text.split_once(' ').map_or("", |(pid, _)| pid);
+    let lines = text
+        .lines()
+        .filter(|line| line.split(' ').next() == Some(first));
+    calls(&lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn text(output: &Path) -> String {
+    fs::read_to_string(output)
+        .unwrap_or_else(|error| panic!("{}: {error}; is strace installed?", output.display()))
+}
+
+fn calls(text: &str) -> Vec<Call> {
     let mut seen = HashMap::new();
     // `PID  call(arguments) = result`; signals and exits are `PID  --- ...` and `PID  +++ ...`.
     let lines = text.lines().filter_map(|line| {

@@ -9,7 +9,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use tests::application::{Login, Report};
+use tests::delivery::{Pager, section, write_program};
 use tests::installation::{Installation, finish};
+use tests::processes::wait_until;
 use tests::strace;
 use tests::{oath, sandbox};
 
@@ -38,6 +40,64 @@ fn the_process_is_the_same_after_success_failure_and_error() {
         fs::rename(installation.state("decoys"), installation.state("gone")).unwrap();
         run(login().answer("000000"), &["PAM_AUTHINFO_UNAVAIL"]);
     });
+}
+
+#[test]
+fn the_process_is_the_same_after_codes_were_sent() {
+    sandbox::run(|sandbox| {
+        let installation = Installation::prepared(&sandbox.path(""), "");
+        installation.must(&["init"]);
+        let pager = Pager::new(&installation.path(""));
+        let channel = pager.channel("sms", "");
+        let configure = |program: &Path, more: &str| {
+            installation.configure(&format!("{}{channel}", section(program, more)));
+        };
+        configure(installation.command(), "");
+        let enrol = ["enroll", "alice", "--no-confirm", "--delivered", "sms:+44"];
+        installation.must(&enrol);
+        let login = || installation.login("alice").with(["--introspect"]);
+        let run = |login: Login, expected: &str| {
+            let report = login.run();
+            assert_eq!(report.codes(), [expected], "{report:?}");
+            assert_untouched(&report);
+        };
+        run(login().with(["--answer-fail"]), "PAM_AUTH_ERR");
+        let code = pager.code(1);
+        run(login().answer("sms").answer(&code), "PAM_SUCCESS");
+        // Signals that the host ignores, or whose default would end it, are none of ours.
+        let ignoring = |signal: &str| {
+            let command = login().answer("sms").answer("").into_command();
+            let mut shell = Command::new("env");
+            shell.arg(format!("--ignore-signal={signal}"));
+            shell.arg(command.get_program()).args(command.get_args());
+            let finished = finish(&mut shell, "");
+            let last = finished.stdout.lines().last().unwrap().to_owned();
+            assert_untouched(&Report(serde_json::from_str(&last).unwrap()));
+        };
+        ignoring("CHLD");
+        ignoring("PIPE");
+        // A program that hangs is ended, and nobody has waited for it.
+        let hanging = installation.path("hanging");
+        write_program(&hanging, "exec sleep 600");
+        configure(&hanging, "timeout = \"1s\"");
+        run(login().answer("sms").answer(""), "PAM_AUTH_ERR");
+        configure(&installation.path("missing"), "");
+        run(login().answer("sms").answer(""), "PAM_AUTH_ERR");
+        let hangs = || processes_of(&["sleep", "600"]) > 0;
+        wait_until("the end of what hangs", || !hangs());
+    });
+}
+
+/// How many processes of this mount namespace have this command line.
+fn processes_of(command: &[&str]) -> usize {
+    let wanted: String = command.iter().map(|word| format!("{word}\0")).collect();
+    let ours = fs::read_link("/proc/thread-self/ns/mnt").unwrap();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let same = |path: &Path| {
+        fs::read_link(path.join("ns/mnt")).is_ok_and(|other| other == ours)
+            && fs::read_to_string(path.join("cmdline")).is_ok_and(|line| line == wanted)
+    };
+    processes.filter(|entry| same(&entry.path())).count()
 }
 
 #[test]
@@ -163,8 +223,9 @@ fn it_imports_nothing_that_starts_ends_or_changes_a_process() {
         "{imported:?}"
     );
     // `getenv` is in the standard library's panic hook, which the module replaces before anything
-    // else runs; `abort` in its last resort. `syscall` stands for getrandom, futex and statx: which
-    // numbers it gets is what strace shows above.
+    // else runs; `abort` in its last resort. `syscall` stands for getrandom, futex and statx, and, with a
+    // channel in the configuration, for a child that the host does not see: which numbers it gets is
+    // what strace shows above.
     for name in FORBIDDEN_IMPORTS {
         assert!(!imported.contains(&(*name).to_owned()), "{name}");
     }

@@ -11,6 +11,7 @@
 //! Time is the benchmark's business. Fails when a decoy is not committed, or when somebody who has to
 //! wait is refused before the store is read.
 
+use tests::delivery::{Pager, section};
 use tests::installation::{Installation, finish};
 use tests::sandbox;
 use tests::strace;
@@ -72,6 +73,89 @@ fn compare_all(and_then: &[&str]) {
             );
         }
     });
+}
+
+#[test]
+fn asking_for_a_code_looks_and_costs_the_same_for_everybody() {
+    sandbox::run(|sandbox| {
+        let installation = Installation::prepared(&sandbox.path(""), "");
+        installation.must(&["init"]);
+        let pager = Pager::new(&installation.path(""));
+        // One channel that may send before the prompt, one that never does.
+        let delivery = section(installation.command(), "");
+        let channels = [
+            pager.channel("sms", ""),
+            pager.channel("mail", "on_demand = true"),
+        ];
+        installation.configure(&format!(
+            "google_authenticator_files = \"off\"\n{delivery}{}",
+            channels.concat()
+        ));
+        let delivered = |user: &str, destination: &str| {
+            installation.must(&["enroll", user, "--no-confirm", "--delivered", destination]);
+        };
+        for user in ["bothways", "textonly", "mailonly", "apponly_", "disabled"] {
+            sandbox.add_user(user);
+        }
+        installation.enroll("bothways", &["--totp"]);
+        installation.enroll("apponly_", &["--totp"]);
+        delivered("bothways", "sms:+44");
+        delivered("textonly", "sms:+44");
+        delivered("mailonly", "mail:alice");
+        delivered("disabled", "sms:+44");
+        installation.must(&["disable", "disabled"]);
+        for typed in ["sms", "mail"] {
+            let model = asked(&installation, "bothways", typed);
+            let count = |name: &str| model.calls.iter().filter(|call| *call == name).count();
+            // Before the prompt, when the channel is named, and for the verdict.
+            assert_eq!(count("fdatasync"), 3, "{:?}", model.calls);
+            assert_eq!(count("wait4"), 2, "{:?}", model.calls);
+            for user in ["textonly", "mailonly", "apponly_", "disabled", "unlisted"] {
+                let other = asked(&installation, user, typed);
+                assert_eq!(
+                    other.prompts, ["echo_off: Verification code: "; 2],
+                    "{user}"
+                );
+                assert_eq!(other.prompts, model.prompts, "{user}");
+                assert_eq!(other.code, model.code, "{user}");
+                assert_eq!(other.calls, model.calls, "{user} who types {typed}");
+            }
+        }
+        installation.wait_for_deliveries();
+        // Not because nobody was sent anything.
+        assert!(pager.paged().len() >= 2, "{:?}", pager.paged());
+    });
+}
+
+/// What is seen of a login that names a channel: the module's system calls by name, those for memory aside.
+fn asked(installation: &Installation, user: &str, typed: &str) -> Seen {
+    let login = || {
+        let login = installation.login(user).from("192.0.2.9");
+        login.answer(typed).answer("000000")
+    };
+    let trace = installation.path("trace");
+    let command = login().into_command();
+    let traced = finish(&mut strace::traced(&command, &trace, &[]), "");
+    assert!(traced.success(), "{traced:?}");
+    let calls = strace::read_first(&trace);
+    let module = installation.module().to_str().unwrap();
+    let loaded = calls.iter().position(|call| call.line.contains(module));
+    let verdict = |call: &strace::Call| call.line.starts_with("write(1, \"called ");
+    let verdict = calls.iter().position(verdict).unwrap();
+    let of_memory = ["brk", "mmap", "munmap", "mremap", "madvise", "mprotect"];
+    let names = calls[loaded.expect("the module was loaded")..verdict].iter();
+    let names = names.map(|call| call.name.clone());
+    let calls = names
+        .filter(|name| !of_memory.contains(&name.as_str()))
+        .collect();
+    installation.run(&["unlock", user]);
+    let report = login().run();
+    installation.run(&["unlock", user]);
+    Seen {
+        code: report.code().to_owned(),
+        prompts: report.prompts(),
+        calls,
+    }
 }
 
 /// A wrong code, a wrong recovery code, something else, and what is not evaluated.

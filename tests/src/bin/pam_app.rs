@@ -272,6 +272,9 @@ fn snapshot() -> Value {
         "SigCgt": field("SigCgt"),
         "SigIgn": field("SigIgn"),
         "SigBlk": field("SigBlk"),
+        "SigPnd": field("SigPnd"),
+        "ShdPnd": field("ShdPnd"),
+        "children": children(),
         "Umask": field("Umask"),
         "Uid": field("Uid"),
         "Gid": field("Gid"),
@@ -280,6 +283,13 @@ fn snapshot() -> Value {
         "environment": variables.collect::<Map<String, Value>>(),
         "descriptors": descriptors(),
     })
+}
+
+/// The children of every thread, those that have ended and are not waited for among them.
+fn children() -> String {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let of = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children"));
+    threads.map(|thread| of(thread.unwrap()).unwrap()).collect()
 }
 
 /// Every open descriptor with what it leads to, except the one that reads the list.

@@ -92,6 +92,13 @@ impl Python {
         serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {run:?}"))
     }
 
+    /// A script that is no client, with its arguments to come.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.interpreter);
+        command.arg("-B").arg(helper(name));
+        command
+    }
+
     fn script(&self, name: &str, login: &Login, job: &Job) -> ClientRun {
         let files = [
             job.put.as_os_str(),
