@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use admin_cli::delivery::smtp;
 use admin_cli::host::pamd::{Directive, parse};
-use otp_core::config::Config;
+use otp_core::config::{Config, Way};
 use pam_login::options::{ALL, Options};
 
 fn sample(name: &str) -> PathBuf {
@@ -23,7 +24,7 @@ fn without_comment_marks(text: &str) -> String {
     let uncommented: Vec<&str> = text[start..]
         .lines()
         .filter_map(|line| line.strip_prefix("# "))
-        .filter(|line| !line.starts_with("Rules:"))
+        .filter(|line| !line.starts_with("Rules:") && !line.starts_with("Channels:"))
         .collect();
     format!("{}{}", &text[..start], uncommented.join("\n"))
 }
@@ -36,7 +37,38 @@ fn the_configuration_shows_the_defaults() {
         Config::default()
     );
     let all = Config::parse(&without_comment_marks(&text), Path::new("otpgate.toml")).unwrap();
-    assert_eq!((all.rules.len(), all.profiles.len()), (3, 1));
+    let counts = (all.rules.len(), all.profiles.len(), all.channels.len());
+    assert_eq!(counts, (3, 1, 4));
+}
+
+#[test]
+fn every_channel_is_one() {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(sample("channels")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let config = Config::parse(&text, &path).unwrap_or_else(|error| panic!("{error}"));
+        let mut channels = config.channels.into_values();
+        let (channel, none) = (channels.next().unwrap(), channels.next());
+        assert!(none.is_none(), "{}: one to copy", path.display());
+        if let Way::Smtp(mail) = &channel.way {
+            smtp::sender(mail).unwrap();
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let described = fs::read_to_string(sample("README.md")).unwrap();
+        assert!(
+            described.contains(&format!("channels/{name}.toml")),
+            "{name}"
+        );
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "command", "mail", "ntfy", "pushover", "relay", "sms", "webhook"
+        ]
+    );
 }
 
 #[test]
