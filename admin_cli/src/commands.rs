@@ -1,9 +1,9 @@
 //! The commands, one file each.
 
 mod check;
+mod check_delivery;
 mod check_own_files;
 mod check_seal;
-mod check_delivery;
 mod check_store;
 mod code;
 mod deliver;

@@ -8,8 +8,8 @@ use otp_core::rules::Then;
 use pam_login::options::Options;
 
 use super::Context;
-use super::check_own_files::check_own_files;
 use super::check_delivery::check_delivery;
+use super::check_own_files::check_own_files;
 use super::check_store::{check_store, configuration_finding, named_config_finding};
 use super::setup::paths;
 use crate::cli::Check;

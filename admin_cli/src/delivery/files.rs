@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use otp_core::store::safe_open::{read_configuration, read_secret_file};
+use otp_core::store::safe_open::{read_configuration, read_private};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 /// What keeps it from being read or trusted, or from being a secret.
 pub fn secret(path: &Path) -> Result<Zeroizing<String>, SendError> {
     let wrong = |why: &dyn std::fmt::Display| SendError::new(format!("{}: {why}", path.display()));
-    let bytes = read_secret_file(path, LARGEST_SECRET);
+    let bytes = read_private(path, LARGEST_SECRET);
     let bytes = bytes.map_err(|error| SendError::new(error.to_string()))?;
     let bytes = bytes.ok_or_else(|| wrong(&"is not there"))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| wrong(&"is no text"))?;

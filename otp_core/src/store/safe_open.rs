@@ -132,10 +132,7 @@ impl Directory {
 ///
 /// # Errors
 /// All that [`inspect`] finds, a failing open or read.
-pub fn read_private(
-    path: &Path,
-    most: u64,
-) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+pub fn read_private(path: &Path, most: u64) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     read_anywhere(path, GROUP_AND_OTHERS, most)
 }
 
