@@ -41,7 +41,7 @@ fn follow(handle: &mut PamHandle, args: &[&CStr]) -> PamResultCode {
 }
 
 fn obey(module: &mut Module<'_>, order: &str, value: &str) -> Result<String, ReturnCode> {
-    let mark = c"pam_ffi probe";
+    let name = c"pam_ffi probe";
     Ok(match order {
         "user" => show(Some(&module.user()?)),
         "rhost" => show(module.item(Item::Rhost)?.as_deref()),
@@ -57,9 +57,9 @@ fn obey(module: &mut Module<'_>, order: &str, value: &str) -> Result<String, Ret
             module.syslog(Priority::Notice, value);
             done(())
         }
-        "mark" => done(module.mark(mark)?),
-        "unmark" => done(module.unmark(mark)?),
-        "marked" => module.is_marked(mark).to_string(),
+        "keep" => done(module.keep(name, value)?),
+        "forget" => done(module.forget(name)?),
+        "kept" => show(module.kept(name).as_deref()),
         "deny" => return Err(ReturnCode::PERM_DENIED),
         _ => "unknown order".into(),
     })

@@ -113,8 +113,12 @@ impl<'a> Module<'a> {
         // SAFETY: PAM_CONV is null or libpam's own struct pam_conv, which stays while we are in a
         // module's entry.
         let conv = unsafe { conv.as_ref() }.ok_or(ReturnCode::CONV_ERR)?;
-        let text = CString::new(text).map_err(|_| ReturnCode::BUF_ERR)?;
-        ask(conv, style, &text)
+        // Wiped, and with its full size from the start: an enrolment shows a key.
+        let mut terminated = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+        terminated.extend_from_slice(text.as_bytes());
+        terminated.push(0);
+        let text = CStr::from_bytes_with_nul(&terminated).map_err(|_| ReturnCode::BUF_ERR)?;
+        ask(conv, style, text)
     }
 
     /// Asks libpam to wait after a failed authentication before the application hears of it
@@ -154,40 +158,48 @@ impl<'a> Module<'a> {
         unsafe { reply::copy(value) }
     }
 
-    /// Leaves a mark on the handle for the module's other entries, which last until `pam_end`
-    /// (`pam_set_data`). Marking twice is marking once. The name is shared by all modules of the
-    /// handle: begin it with the module's own.
+    /// Keeps a text on the handle for the module's other entries, until `pam_end` or until it is replaced
+    /// (`pam_set_data`). The name is shared by all modules of the handle: begin it with the module's own.
     ///
     /// # Errors
     ///
-    /// What libpam answered.
-    pub fn mark(&mut self, name: &CStr) -> Result<(), ReturnCode> {
-        // libpam keeps the pointer as it is and nobody ever follows it: dangling, so that no value
-        // has to be freed.
-        let data = NonNull::<u8>::dangling().as_ptr().cast::<c_void>();
-        // SAFETY: the handle is live, the name ends with a NUL and is copied by libpam; libpam does
-        // not follow the data pointer, and without a cleanup function nobody else does.
-        check(unsafe { libpam::pam_set_data(self.handle, name.as_ptr(), data, None) })
+    /// What libpam answered; `PAM_BUF_ERR` for a text with a NUL inside.
+    pub fn keep(&mut self, name: &CStr, text: &str) -> Result<(), ReturnCode> {
+        // A C string, and no Rust value: the entry that reads it may be another copy of the module,
+        // built by another compiler, if somebody named it in pam.d by two paths.
+        let text = CString::new(text).map_err(|_| ReturnCode::BUF_ERR)?;
+        let data = text.into_raw();
+        // SAFETY: the handle is live, the name ends with a NUL and is copied by libpam, which hands the
+        // pointer to `free_kept` once, and to nobody else.
+        let code = unsafe {
+            libpam::pam_set_data(self.handle, name.as_ptr(), data.cast(), Some(free_kept))
+        };
+        check(code).inspect_err(|_| {
+            // SAFETY: from `into_raw` above; libpam has not taken it.
+            drop(unsafe { CString::from_raw(data) });
+        })
     }
 
-    /// Takes a mark off the handle again. Without the mark, nothing happens.
-    ///
-    /// # Errors
-    ///
-    /// As [`mark`](Self::mark).
-    pub fn unmark(&mut self, name: &CStr) -> Result<(), ReturnCode> {
-        // libpam cannot remove an entry; a null value is how it says "none".
-        // SAFETY: the handle is live, the name ends with a NUL and is copied by libpam.
-        check(unsafe { libpam::pam_set_data(self.handle, name.as_ptr(), ptr::null_mut(), None) })
-    }
-
-    /// Was this handle [`mark`](Self::mark)ed under this name? An error of libpam's counts as no.
+    /// The text that is kept under this name; none if there is none. An error of libpam's counts as none.
     #[must_use]
-    pub fn is_marked(&self, name: &CStr) -> bool {
+    pub fn kept(&self, name: &CStr) -> Option<Vec<u8>> {
         let mut data: *const c_void = ptr::null();
         // SAFETY: the handle is live, the name ends with a NUL, and `data` is ours to write.
         let code = unsafe { libpam::pam_get_data(self.handle, name.as_ptr(), &raw mut data) };
-        check(code).is_ok() && !data.is_null()
+        check(code).ok()?;
+        // SAFETY: null, or what `keep` put there: a C string that stays until it is replaced.
+        unsafe { reply::copy(data.cast()) }
+    }
+
+    /// Takes a kept text off the handle. Without one, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// As [`keep`](Self::keep).
+    pub fn forget(&mut self, name: &CStr) -> Result<(), ReturnCode> {
+        // libpam cannot remove an entry; a null value is how it says "none". It frees the one before.
+        // SAFETY: the handle is live, the name ends with a NUL and is copied by libpam.
+        check(unsafe { libpam::pam_set_data(self.handle, name.as_ptr(), ptr::null_mut(), None) })
     }
 
     fn raw_item(&self, item: c_int) -> Result<*const c_void, ReturnCode> {
@@ -201,6 +213,18 @@ impl<'a> Module<'a> {
         // SAFETY: the handle is live; both callers pass null or a string with its NUL, which libpam
         // copies.
         check(unsafe { libpam::pam_set_item(self.handle, libpam::ITEM_AUTHTOK, token.cast()) })
+    }
+}
+
+/// Frees what [`Module::keep`] kept.
+///
+/// # Safety
+///
+/// Called by libpam alone, once for each pointer that `keep` gave it.
+unsafe extern "C" fn free_kept(_: *mut PamHandle, data: *mut c_void, _: c_int) {
+    if !data.is_null() {
+        // SAFETY: from `CString::into_raw` in `keep`, and libpam drops its pointer after this call.
+        drop(unsafe { CString::from_raw(data.cast()) });
     }
 }
 

@@ -273,24 +273,32 @@ fn prompts_bring_back_raw_bytes_or_nothing() {
 }
 
 #[test]
-fn marks_last_from_entry_to_entry_of_one_handle() {
+fn what_is_kept_lasts_from_entry_to_entry_of_one_handle() {
     let stack = Stack::new(
-        "auth required PROBE marked unmark marked mark mark\n\
-         account required PROBE marked unmark marked\n",
+        "auth required PROBE kept keep=once kept forget forget kept keep=once keep=twice\n\
+         account required PROBE kept forget kept keep=left_to_pam_end\n",
     );
     let mut pam = stack.start(&[]);
     pam.account(0).unwrap();
     pam.authenticate(0).unwrap();
     pam.account(0).unwrap();
-    let marked: Vec<String> = told(&mut pam)
+    let kept: Vec<String> = told(&mut pam)
         .into_iter()
-        .filter(|t| t.starts_with("marked"))
+        .filter(|t| t.starts_with("kept"))
         .collect();
-    let expected = ["false", "false", "false", "false", "true", "false"];
-    assert_eq!(marked, expected.map(|answer| format!("marked: {answer}")));
+    let expected = [
+        "none",
+        "none",
+        "left_to_pam_end",
+        "once",
+        "none",
+        "twice",
+        "none",
+    ];
+    assert_eq!(kept, expected.map(|answer| format!("kept: {answer}")));
     let mut fresh = stack.start(&[]);
     fresh.account(0).unwrap();
-    assert_eq!(told(&mut fresh)[0], "marked: false");
+    assert_eq!(told(&mut fresh)[0], "kept: none");
 }
 
 #[test]
