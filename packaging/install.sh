@@ -74,8 +74,8 @@ mkdir -p "$destination/usr/share/bash-completion/completions" "$destination$zsh"
 "$programs/otpgate" completions fish > "$destination/usr/share/fish/vendor_completions.d/otpgate.fish"
 
 samples=/usr/share/doc/otpgate/examples
-for sample in pam.d/sshd pam.d/sudo pam.d/combined sshd_config.d/otpgate.conf channels/mail.toml channels/relay.toml \
-    channels/pushover.toml channels/ntfy.toml channels/sms.toml channels/webhook.toml channels/command.toml; do
+for sample in pam.d/sshd pam.d/sshd-enrol pam.d/sudo pam.d/combined sshd_config.d/otpgate.conf \
+    channels/mail.toml channels/relay.toml channels/pushover.toml channels/ntfy.toml channels/sms.toml channels/webhook.toml channels/command.toml; do
     put 644 "examples/$sample" "$samples/$sample"
 done
 put 644 packaging/fail2ban/jail.conf "$samples/fail2ban/jail.d/otpgate.conf"

@@ -5,8 +5,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use qrcode::render::{svg, unicode::Dense1x2};
+use pam_login::qr::{Blocks, half_blocks};
+use qrcode::render::svg;
 use qrcode::{Color, EcLevel, QrCode};
+
+use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
@@ -51,21 +54,22 @@ impl std::str::FromStr for Target {
 ///
 /// # Errors
 /// When the text is too long for any QR code.
-pub fn for_terminal(text: &str) -> Result<String, CliError> {
-    let plain = code(text)?.render::<Dense1x2>().quiet_zone(true).build();
+pub fn for_terminal(text: &str) -> Result<Zeroizing<String>, CliError> {
+    let picture = |blocks| half_blocks(text, QUIET, blocks).ok_or_else(too_long);
     if !io::stdout().is_terminal() {
-        // Light modules as blocks: right on the usual light-on-dark terminal of whoever pipes it.
-        return Ok(code(text)?
-            .render::<Dense1x2>()
-            .dark_color(Dense1x2::Light)
-            .light_color(Dense1x2::Dark)
-            .quiet_zone(true)
-            .build());
+        return picture(Blocks::Light);
     }
-    let coloured = plain
-        .lines()
-        .map(|line| format!("\x1b[30;107m{line}\x1b[0m"));
-    Ok(coloured.collect::<Vec<_>>().join("\n"))
+    let plain = picture(Blocks::Dark)?;
+    let mut coloured = Zeroizing::new(String::with_capacity(plain.len() * 2));
+    for (number, line) in plain.lines().enumerate() {
+        if number > 0 {
+            coloured.push('\n');
+        }
+        for part in ["\x1b[30;107m", line, "\x1b[0m"] {
+            coloured.push_str(part);
+        }
+    }
+    Ok(coloured)
 }
 
 /// Writes the code to a file that only its owner may read, and that was not there before.
@@ -108,9 +112,11 @@ pub fn remove_file(target: &Target) {
 }
 
 fn code(text: &str) -> Result<QrCode, CliError> {
-    QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
-        CliError::new("the key URI is too long for a QR code; shorten issuer or label")
-    })
+    QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| too_long())
+}
+
+fn too_long() -> CliError {
+    CliError::new("the key URI is too long for a QR code; shorten issuer or label")
 }
 
 fn png(code: &QrCode) -> Result<Vec<u8>, CliError> {

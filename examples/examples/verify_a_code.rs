@@ -53,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         source: Origin::Local.source(),
         service: "example",
         remember: false,
+        invites: false,
     };
     for time in ["first", "second"] {
         match verifier.verify(&alice, &attempt, &SystemClock)? {

@@ -70,7 +70,15 @@ fn otpgate_toml_has_every_key_with_its_default() {
         &keys(&sample) | &BTreeSet::from(["services"])
     );
     // Rules and channels have no defaults, and several of them are in the sample.
-    let of_rules = ["users", "groups", "services", "from", "then"];
+    let of_rules = [
+        "users",
+        "groups",
+        "services",
+        "from",
+        "then",
+        "enrol",
+        "enrol_until",
+    ];
     let of_channels = [
         "kind",
         "server",

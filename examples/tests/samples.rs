@@ -38,7 +38,7 @@ fn the_configuration_shows_the_defaults() {
     );
     let all = Config::parse(&without_comment_marks(&text), Path::new("otpgate.toml")).unwrap();
     let counts = (all.rules.len(), all.profiles.len(), all.channels.len());
-    assert_eq!(counts, (3, 1, 4));
+    assert_eq!(counts, (4, 1, 4));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_configuration_of_the_server_shows_the_defaults() {
 #[test]
 fn the_pam_lines_are_understood() {
     let mut ours = 0;
-    for name in ["sshd", "sudo", "combined", "otpgate-sshd"] {
+    for name in ["sshd", "sshd-enrol", "sudo", "combined", "otpgate-sshd"] {
         let text = fs::read_to_string(sample("pam.d").join(name)).unwrap();
         for line in parse(&text) {
             if let Directive::Module(module) = line.directive
@@ -94,7 +94,7 @@ fn the_pam_lines_are_understood() {
             }
         }
     }
-    assert_eq!(ours, 6);
+    assert_eq!(ours, 9);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::hotp::{Algorithm, Digits, Generator};
+use crate::invite::Invite;
 use crate::key_uri::KeyUri;
 use crate::recovery::{RecoveryId, StoredRecoveryCode};
 use crate::scratch::ScratchCodes;
@@ -163,6 +164,9 @@ pub struct Account<S = Secret, C = ScratchCodes> {
     /// When the account was made.
     #[serde(default)]
     pub created: UnixTime,
+    /// The invite of somebody who has no device yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite: Option<Invite>,
     /// The scratch codes of an imported account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<C>,
@@ -196,6 +200,7 @@ impl Account {
             generation: 0,
             enabled: true,
             created: now,
+            invite: None,
             scratch: None,
             tokens: Vec::new(),
             recovery: Vec::new(),
@@ -206,6 +211,12 @@ impl Account {
     #[must_use]
     pub fn token(&self, id: &str) -> Option<&Token> {
         self.tokens.iter().find(|token| token.id == id)
+    }
+
+    /// The invite, which counts as long as there is no device.
+    #[must_use]
+    pub fn invite(&self) -> Option<&Invite> {
+        self.invite.as_ref().filter(|_| self.tokens.is_empty())
     }
 
     /// The names of all recovery and scratch codes.

@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::day::Day;
 use crate::hotp::{Algorithm, Digits};
 use crate::policy::Parameters;
-use crate::rules::Rule;
+use crate::rules::{Enrol, Rule, Unenrolled};
 use crate::store::StoreError;
 use crate::store::safe_open::read_configuration;
 use crate::totp::Period;
@@ -30,7 +31,7 @@ pub use delivery::{DEFAULT_PROGRAM, Delivery};
 use explain::{explain, line_of, line_of_key};
 use file::File;
 pub use template::{Template, Value};
-pub use values::parse_duration;
+pub use values::{parse_duration, parse_duration_to};
 
 /// Where the configuration is looked for.
 pub const DEFAULT_PATH: &str = "/etc/otpgate/otpgate.toml";
@@ -58,6 +59,8 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// Users without an account who have a `~/.google_authenticator`.
     pub google_authenticator_files: GoogleAuthenticatorFiles,
+    /// `enrol_until`, for rules that say nothing of it.
+    pub enrol_until: Option<Day>,
 }
 
 /// What a `~/.google_authenticator` means for a user who has no account here, where the line in pam.d does
@@ -139,6 +142,7 @@ impl Default for Config {
             delivery: Delivery::default(),
             channels: BTreeMap::new(),
             google_authenticator_files: GoogleAuthenticatorFiles::default(),
+            enrol_until: None,
         }
     }
 }
@@ -157,6 +161,15 @@ impl Config {
             None if named.is_some() => Err(ConfigError::Missing(path.to_owned())),
             None => Ok(Self::default()),
         }
+    }
+
+    /// What holds for people who are not enrolled under the rule of this number, or under none.
+    #[must_use]
+    pub fn unenrolled(&self, rule: Option<usize>) -> Unenrolled {
+        let rule = rule.and_then(|position| self.rules.get(position));
+        let until = rule.and_then(|rule| rule.enrol_until).or(self.enrol_until);
+        let open = rule.and_then(|rule| rule.enrol) == Some(Enrol::Open);
+        Unenrolled { until, open }
     }
 
     /// Reads the text of a configuration file; `path` is for error messages.

@@ -10,6 +10,7 @@
 //! | what was typed, and where does it come from? | [`answer`], [`recovery`], [`scratch`], [`source`] |
 //! | what was enrolled, and what do logins change? | [`account`], [`state`] |
 //! | which codes are sent, to whom, and how often? | [`delivered`] |
+//! | how does somebody get in who has no device yet? | [`invite`], [`enrolment`] |
 //! | is the code right? | [`policy`], over [`matching`] and [`throttle`] |
 //! | which numbers and rules apply? | [`config`], [`rules`] |
 //! | what does a stolen backup tell? | [`seal`] |
@@ -21,8 +22,11 @@ pub mod account;
 pub mod answer;
 pub mod clock;
 pub mod config;
+pub mod day;
 pub mod delivered;
+pub mod enrolment;
 pub mod hotp;
+pub mod invite;
 pub mod key_uri;
 pub mod matching;
 pub mod policy;

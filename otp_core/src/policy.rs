@@ -8,6 +8,7 @@ use crate::account::{Account, Kind};
 use crate::answer::{Answer, Combined, NotEvaluated};
 use crate::delivered::{self, Place};
 use crate::hotp::{Code, Digits};
+use crate::invite::Unfit;
 use crate::matching::{Device, Reach, Work};
 use crate::recovery::{PRINTED_LENGTH, RecoveryCode, RecoveryId};
 use crate::scratch;
@@ -38,6 +39,8 @@ pub struct Attempt<'a> {
     pub service: &'a str,
     /// Whether a success is remembered for `grace=`.
     pub remember: bool,
+    /// Whether an invite counts: only where an enrolment follows.
+    pub invites: bool,
 }
 
 /// The decision. There is no way to read it as a bool.
@@ -77,6 +80,13 @@ pub enum Proof {
         /// How many are left.
         left: usize,
     },
+    /// An invite: they are in to enrol, and for nothing else.
+    Invite {
+        /// The account's generation: the enrolment is for this one.
+        generation: u64,
+        /// How often it can still let in.
+        left: u8,
+    },
 }
 
 /// Why somebody is not let in. The person sees none of this; the log does.
@@ -113,6 +123,8 @@ pub enum Refusal {
     },
     /// Too many failures in all.
     Locked,
+    /// An invite, and no longer or not here.
+    Invite(Unfit),
     /// The account is disabled.
     Disabled,
     /// Not a guess.
@@ -145,6 +157,9 @@ impl Refusal {
             Self::WatermarkAhead { .. } => "watermark_ahead",
             Self::Throttled { .. } => "throttled",
             Self::Locked => "locked",
+            Self::Invite(Unfit::Elsewhere) => "invite_not_here",
+            Self::Invite(Unfit::Expired) => "invite_expired",
+            Self::Invite(Unfit::UsedUp) => "invite_used_up",
             Self::Disabled => "disabled",
             Self::NotEvaluated(reason) => reason.reason(),
             Self::NotEnrolled => "not_enrolled",
@@ -418,8 +433,33 @@ impl Judge<'_> {
                 found = Some(stored.id());
             }
         }
-        let id = found.ok_or(Refusal::Wrong)?;
-        self.use_up(id, length, state)
+        match found {
+            Some(id) => self.use_up(id, length, state),
+            None => self.evaluate_invite(code, length, state),
+        }
+    }
+
+    /// Counts the admission; whoever cannot enrol after all has a few of them.
+    fn evaluate_invite(
+        &self,
+        code: &RecoveryCode,
+        code_length: usize,
+        state: &mut State,
+    ) -> Result<Accepted, Refusal> {
+        let invite = self.account.invite().ok_or(Refusal::Wrong)?;
+        if !bool::from(invite.matches(code)) {
+            return Err(Refusal::Wrong);
+        }
+        if !self.attempt.invites {
+            return Err(Refusal::Invite(Unfit::Elsewhere));
+        }
+        let admitted = invite.admit(state.admissions, self.now);
+        state.admissions = Some(admitted.map_err(Refusal::Invite)?);
+        let proof = Proof::Invite {
+            generation: self.account.generation,
+            left: invite.admissions_left(state.admissions),
+        };
+        Ok(Accepted { proof, code_length })
     }
 
     /// Accepts a recovery or scratch code that is not used up.
@@ -480,6 +520,15 @@ impl Judge<'_> {
             source: attempt.source,
         };
         match verdict {
+            // No login yet: without a device there is nothing to remember for `grace=`, which would let in
+            // next time.
+            Verdict::Accepted(Accepted {
+                proof: Proof::Invite { .. },
+                ..
+            }) => {
+                state.throttle.succeed(attempt.source, now);
+                state.failures_since_success = 0;
+            }
             Verdict::Accepted(_) => {
                 state.throttle.succeed(attempt.source, now);
                 state.last_success = Some(event);

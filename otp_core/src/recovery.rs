@@ -46,6 +46,14 @@ impl RecoveryCode {
         Ok(Self(symbols))
     }
 
+    /// A new set of [`CODES_PER_SET`].
+    ///
+    /// # Errors
+    /// As [`RecoveryCode::generate`].
+    pub fn generate_set() -> Result<Vec<Self>, SecretError> {
+        (0..CODES_PER_SET).map(|_| Self::generate()).collect()
+    }
+
     /// Reads a code as people type it: any case, any spaces and dashes, O for 0, I and L for 1.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
@@ -110,6 +118,14 @@ impl StoredRecoveryCode {
             salt,
             hash: hash(&salt, code),
         })
+    }
+
+    /// Hashes each of these.
+    ///
+    /// # Errors
+    /// As [`StoredRecoveryCode::new`].
+    pub fn new_set(codes: &[RecoveryCode]) -> Result<Vec<Self>, SecretError> {
+        codes.iter().map(Self::new).collect()
     }
 
     /// Compares in constant time.

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::day::Day;
 use crate::source::Origin;
 
 /// What a rule asks for.
@@ -34,6 +35,28 @@ pub struct Rule {
     pub from: Option<Vec<IpNet>>,
     /// What to do.
     pub then: Then,
+    /// How people who are not enrolled become it; by invite alone when absent.
+    pub enrol: Option<Enrol>,
+    /// Until the end of this day people who are not enrolled get in; with `enrol = "open"`, they enrol without
+    /// an invite until then.
+    pub enrol_until: Option<Day>,
+}
+
+/// `enrol =` of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enrol {
+    /// At the login, with the password alone.
+    Open,
+}
+
+/// What holds for somebody who is not enrolled and has to show a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unenrolled {
+    /// The last day of what is allowed for a while.
+    pub until: Option<Day>,
+    /// Whether they enrol without an invite.
+    pub open: bool,
 }
 
 /// What the rules look at.

@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::account::{Account, Kind, MAX_RECOVERY_CODES, MAX_TOKENS, Serial};
 use crate::delivered::Sent;
 use crate::hotp::MovingFactor;
+use crate::invite::Admissions;
 use crate::recovery::RecoveryId;
 use crate::source::Source;
 use crate::throttle::Throttle;
@@ -140,6 +141,8 @@ pub struct State {
     pub failures_since_success: u32,
     /// Codes that were sent.
     pub sent: Sent,
+    /// How often the account's invite has let somebody in.
+    pub admissions: Option<Admissions>,
 }
 
 impl State {

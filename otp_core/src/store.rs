@@ -10,6 +10,7 @@
 //! - [`decoys`]: the same work for users who are not enrolled
 //! - [`administration`], [`bulk`], [`repair`]: everything that logins do not do
 //! - [`sealing`], [`reseal`]: which key the secrets are sealed with, and sealing them all anew
+//! - [`enrolment`]: the one thing of these that a login does, on a user's behalf
 //! - [`error`]: what went wrong, where, and the cure
 //!
 //! Beside it stands [`google_authenticator`]: the files that users of pam_google_authenticator have at home.
@@ -17,6 +18,7 @@
 pub mod administration;
 pub mod bulk;
 pub mod decoys;
+pub mod enrolment;
 pub mod error;
 pub mod files;
 pub mod google_authenticator;

@@ -7,6 +7,7 @@ use otp_core::policy::{Accepted, Attempt, Proof, Verdict};
 use otp_core::recovery;
 use otp_core::rules::{self, Then};
 use otp_core::source::Origin;
+use otp_core::store::enrolment::Before;
 use otp_core::store::{FilesStore, Store as _, StoreError};
 use otp_core::user_name::UserName;
 use otp_core::verifier::Verifier;
@@ -14,6 +15,7 @@ use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
 use zeroize::Zeroizing;
 
 use crate::delivery::{Courier, MOST_ROUNDS};
+use crate::enrol::mark::Mark;
 use crate::google_authenticator::Line;
 use crate::host::Host;
 use crate::log::{self, Subject};
@@ -21,6 +23,7 @@ use crate::options::{
     CODE_PROMPT, COMBINED_PROMPT, FAIL_DELAY, FirstPass, Options, PASSWORD_PROMPT,
 };
 use crate::outcome::Outcome;
+use crate::unenrolled::Way;
 
 /// Asks for a code and says whether it lets in.
 pub fn authenticate(
@@ -34,13 +37,13 @@ pub fn authenticate(
         Err(failure) => return failure.report(host, None),
     };
     let subject = login.subject();
+    // Of an earlier try in the same handle.
+    Mark::remove(host);
     if !options.no_delay {
         host.fail_delay(FAIL_DELAY);
     }
     match ask_and_verify(host, options, &login, &subject, silent, clock) {
-        Ok(Answered::Verdict(verdict)) => {
-            conclude(host, &subject, &verdict, options.quiet || silent)
-        }
+        Ok(Answered::Verdict(verdict)) => conclude(host, &login, &verdict, options.quiet || silent),
         Ok(Answered::Concluded(outcome)) => outcome,
         Err(failure) => failure.report(host, Some(&subject)),
     }
@@ -64,7 +67,7 @@ fn ask_and_verify(
     clock: &impl Clock,
 ) -> Result<Answered, Failure> {
     let config = Config::load(options.config.as_deref())?;
-    let then = login.rule(&config, host)?;
+    let (then, rule) = login.ruling(&config, host)?;
     if options.debug {
         host.log(
             Priority::Debug,
@@ -92,8 +95,9 @@ fn ask_and_verify(
     }
     let store = FilesStore::open(&config.state_dir)?;
     let falls_back = config.google_authenticator_files == GoogleAuthenticatorFiles::Fallback;
-    let may_pass = then == Then::Optional || (then == Then::Require && options.nullok);
-    let not_enrolled = (falls_back || may_pass) && login.is_surely_not_enrolled(&store, host);
+    let way = Way::of(then, config.unenrolled(rule), options, clock.now());
+    let matters = falls_back || way != Way::Asked;
+    let not_enrolled = matters && login.is_surely_not_enrolled(&store, host);
     if not_enrolled && falls_back {
         let found = own_file.find(host);
         if !found.is_absent() {
@@ -101,9 +105,8 @@ fn ask_and_verify(
             return Ok(Answered::Concluded(outcome));
         }
     }
-    if may_pass && not_enrolled {
-        subject.ignored(host, "not_enrolled");
-        return Ok(Answered::Concluded(Outcome::NotEnrolledAllowed));
+    if not_enrolled && let Some(outcome) = way.take(host, options, login, silent)? {
+        return Ok(Answered::Concluded(outcome));
     }
     let denied = then == Then::Deny;
     let verifier = Verifier::new(&store, &config.parameters);
@@ -129,8 +132,24 @@ fn ask_and_verify(
 }
 
 /// Logs the verdict, and tells those who are in what they should know.
-fn conclude(host: &mut impl Host, subject: &Subject, verdict: &Verdict, quiet: bool) -> Outcome {
+fn conclude(host: &mut impl Host, login: &Login, verdict: &Verdict, quiet: bool) -> Outcome {
+    let subject = &login.subject();
     match verdict {
+        Verdict::Accepted(
+            accepted @ Accepted {
+                proof: Proof::Invite { generation, .. },
+                ..
+            },
+        ) => {
+            let mark = Mark::new(Before::Invited {
+                generation: *generation,
+            });
+            if let Err(code) = mark.leave(host, login) {
+                return Failure::HandOn(code).report(host, Some(subject));
+            }
+            subject.accepted(host, accepted);
+            Outcome::AdmittedToEnrol
+        }
         Verdict::Accepted(accepted) => {
             subject.accepted(host, accepted);
             if let Proof::Recovery { left } = accepted.proof
@@ -187,6 +206,18 @@ impl Login {
     /// # Errors
     /// [`Failure::NameService`] when a rule depends on users or groups that cannot be looked up.
     pub fn rule(&self, config: &Config, host: &impl Host) -> Result<Then, Failure> {
+        self.ruling(config, host).map(|(then, _)| then)
+    }
+
+    /// The same, with the number of the rule that says it, if it is one.
+    ///
+    /// # Errors
+    /// As [`Login::rule`].
+    pub fn ruling(
+        &self,
+        config: &Config,
+        host: &impl Host,
+    ) -> Result<(Then, Option<usize>), Failure> {
         let rules = &config.rules;
         let mut names = vec![self.raw_user.clone()];
         if rules.iter().any(|rule| rule.users.is_some()) {
@@ -210,8 +241,7 @@ impl Login {
                 &named.map(String::as_str).collect::<Vec<_>>(),
             )
         };
-        let (then, _) = rules::first_match(rules, &login, groups).map_err(Failure::NameService)?;
-        Ok(then)
+        rules::first_match(rules, &login, groups).map_err(Failure::NameService)
     }
 
     /// Whether it is certain that nobody is enrolled under any spelling of this name. What cannot be said
@@ -230,6 +260,14 @@ impl Login {
         }
     }
 
+    /// Whether the system knows a user of exactly this name.
+    pub(crate) fn has_its_own_name(&self, host: &impl Host) -> Result<bool, Failure> {
+        let name = host
+            .canonical_name(&self.raw_user)
+            .map_err(Failure::NameService)?;
+        Ok(name.as_deref() == Some(&self.raw_user))
+    }
+
     /// As the log names it.
     #[must_use]
     pub fn subject(&self) -> Subject {
@@ -242,7 +280,7 @@ impl Login {
 pub enum Failure {
     /// The application could not ask.
     Conversation(ReturnCode),
-    /// The password could not be handed on.
+    /// The password, or the mark of an enrolment, could not be handed on.
     HandOn(ReturnCode),
     /// The configuration.
     Config(ConfigError),
@@ -413,6 +451,7 @@ impl<C: Clock> Dialogue<'_, C> {
             source: self.login.origin.source(),
             service: &self.login.service,
             remember: self.options.grace.is_some(),
+            invites: self.options.enrol,
         };
         // Opened after the answer: while a person typed, the store may have been put back from a backup, and
         // a handle from before would go on using up codes in the old one.

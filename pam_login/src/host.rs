@@ -1,5 +1,6 @@
 //! What the module may ask of the process that loaded it. Tests put a script in its place.
 
+use std::ffi::CStr;
 use std::time::Duration;
 
 use pam_ffi::identity::{self, Identity};
@@ -37,6 +38,17 @@ pub trait Host {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, ReturnCode>;
     /// Asks for a delay, should the login fail.
     fn fail_delay(&mut self, delay: Duration);
+    /// Keeps a text on the PAM handle for the module's other entries.
+    ///
+    /// # Errors
+    /// What libpam answered.
+    fn keep(&mut self, name: &CStr, text: &str) -> Result<(), ReturnCode>;
+    /// What is kept there; `None` for nothing.
+    fn kept(&self, name: &CStr) -> Option<Vec<u8>>;
+    /// Takes it away.
+    fn forget(&mut self, name: &CStr);
+    /// What this host is called.
+    fn host_name(&self) -> String;
     /// Writes a line to syslog.
     fn log(&mut self, priority: Priority, line: &str);
     /// The user name as the system spells it, which may differ from what was asked for; `None` for a user
@@ -105,6 +117,24 @@ impl Host for Module<'_> {
     fn fail_delay(&mut self, delay: Duration) {
         // Without the delay the throttle still holds; nothing to do about it here.
         let _ = Module::fail_delay(self, delay);
+    }
+
+    fn keep(&mut self, name: &CStr, text: &str) -> Result<(), ReturnCode> {
+        Module::keep(self, name, text)
+    }
+
+    fn kept(&self, name: &CStr) -> Option<Vec<u8>> {
+        Module::kept(self, name)
+    }
+
+    fn forget(&mut self, name: &CStr) {
+        // Only without memory does libpam fail here, and then the mark stays this user's.
+        let _ = Module::forget(self, name);
+    }
+
+    fn host_name(&self) -> String {
+        let system = rustix::system::uname();
+        system.nodename().to_string_lossy().into_owned()
     }
 
     fn log(&mut self, priority: Priority, line: &str) {

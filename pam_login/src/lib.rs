@@ -9,6 +9,8 @@
 //! | what may stand behind the module's name in pam.d? | [`options`] |
 //! | when is a code sent? | `delivery` |
 //! | what happens to users with a `~/.google_authenticator`? | `google_authenticator` |
+//! | what awaits somebody who is not enrolled? | `unenrolled` |
+//! | how does somebody enrol at a login? | [`enrol`], and [`qr`] for the picture |
 //! | which PAM code does an outcome become? | [`outcome`], one table |
 //! | what does the log say? | [`log`] |
 //! | what may the module ask of libpam? | [`host`] |
@@ -19,9 +21,12 @@
 pub mod account;
 pub mod authenticate;
 mod delivery;
+pub mod enrol;
 mod google_authenticator;
 pub mod guard;
 pub mod host;
 pub mod log;
 pub mod options;
 pub mod outcome;
+pub mod qr;
+mod unenrolled;

@@ -39,7 +39,7 @@ impl Subject {
         }
     }
 
-    fn line(&self, result: &str, named: bool) -> String {
+    pub(crate) fn line(&self, result: &str, named: bool) -> String {
         let user = if named {
             self.user.file_name()
         } else {
@@ -72,7 +72,16 @@ impl Subject {
             Proof::Recovery { left } => {
                 write!(line, " token=recovery kind=recovery left={left}")
             }
+            Proof::Invite { left, .. } => {
+                write!(line, " token=invite kind=invite left={left}")
+            }
         };
+        host.log(Priority::Info, &line);
+    }
+
+    /// A rule lets somebody in to enrol.
+    pub fn admitted_by_rule(&self, host: &mut impl Host) {
+        let line = format!("{} kind=open_rule", self.line("accepted", true));
         host.log(Priority::Info, &line);
     }
 

@@ -63,6 +63,8 @@ pub struct Options {
     pub debug: bool,
     /// `quiet`: no messages to the user.
     pub quiet: bool,
+    /// `enrol`: enrolment at login; on the auth, the account and the password line.
+    pub enrol: bool,
     /// `secret=` and the like: users' own files.
     pub files: FileOptions,
 }
@@ -80,7 +82,7 @@ impl fmt::Display for OptionError {
 impl std::error::Error for OptionError {}
 
 /// Every option, for error messages and documentation.
-pub const ALL: [&str; 22] = [
+pub const ALL: [&str; 23] = [
     "config=PATH",
     "nullok",
     "ask_password",
@@ -95,6 +97,7 @@ pub const ALL: [&str; 22] = [
     "no_delay",
     "debug",
     "quiet",
+    "enrol",
     "echo-verification-code",
     "secret=PATH",
     "user=NAME",
@@ -118,6 +121,12 @@ impl Options {
         if options.ask_password && options.forward_pass {
             return Err(OptionError(
                 "ask_password and forward_pass exclude each other".into(),
+            ));
+        }
+        if options.enrol && options.files.any() {
+            return Err(OptionError(
+                "enrol and secret= (or another option for users' own files) exclude each other"
+                    .into(),
             ));
         }
         Ok(options)
@@ -144,6 +153,7 @@ impl Options {
             ("no_delay", None) => self.no_delay = true,
             ("debug", None) => self.debug = true,
             ("quiet", None) => self.quiet = true,
+            ("enrol", None) => self.enrol = true,
             _ => {
                 let taken = self.files.take(name, value);
                 return taken.unwrap_or_else(|| Err(unknown(name, value.is_some())));
@@ -262,5 +272,6 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
         }
         assert!(Options::parse(["ask_password", "forward_pass"]).is_err());
+        assert!(Options::parse(["enrol", "allow_readonly"]).is_err());
     }
 }

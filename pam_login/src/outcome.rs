@@ -12,6 +12,16 @@ pub enum Outcome {
     Refused,
     /// Not enrolled, and the rules or `nullok` allow that.
     NotEnrolledAllowed,
+    /// Let in to enrol, by an invite or an open rule. Not a login: the account entry says what is missing.
+    AdmittedToEnrol,
+    /// The account entry: the enrolment is due, the application has to call the password entry.
+    EnrolmentDue,
+    /// The password entry, asked whether it will do something: it will.
+    EnrolmentReady,
+    /// The password entry: a device is stored.
+    Enrolled,
+    /// The password entry: nothing is stored.
+    NotEnrolled,
     /// A `skip` rule; or an entry that has nothing to say.
     Skipped,
     /// A `deny` rule, at the account entry.
@@ -29,10 +39,15 @@ pub enum Outcome {
 impl Outcome {
     /// Every outcome with its PAM code. PAM_IGNORE stands beside two of them and never beside an error:
     /// a module that says "ignore" on errors lets people in (CVE-2025-23013).
-    pub const TABLE: [(Self, ReturnCode); 9] = [
+    pub const TABLE: [(Self, ReturnCode); 14] = [
         (Self::Accepted, ReturnCode::SUCCESS),
         (Self::Refused, ReturnCode::AUTH_ERR),
         (Self::NotEnrolledAllowed, ReturnCode::IGNORE),
+        (Self::AdmittedToEnrol, ReturnCode::SUCCESS),
+        (Self::EnrolmentDue, ReturnCode::NEW_AUTHTOK_REQD),
+        (Self::EnrolmentReady, ReturnCode::SUCCESS),
+        (Self::Enrolled, ReturnCode::SUCCESS),
+        (Self::NotEnrolled, ReturnCode::AUTHTOK_ERR),
         (Self::Skipped, ReturnCode::IGNORE),
         (Self::Denied, ReturnCode::PERM_DENIED),
         // Not CONV_ERR: sshd treats that as its own failure. The log keeps the difference.
@@ -61,7 +76,12 @@ mod tests {
             let lets_in = code == ReturnCode::SUCCESS || code == ReturnCode::IGNORE;
             let may = matches!(
                 outcome,
-                Outcome::Accepted | Outcome::NotEnrolledAllowed | Outcome::Skipped
+                Outcome::Accepted
+                    | Outcome::NotEnrolledAllowed
+                    | Outcome::Skipped
+                    | Outcome::AdmittedToEnrol
+                    | Outcome::EnrolmentReady
+                    | Outcome::Enrolled
             );
             assert_eq!(lets_in, may, "{outcome:?} is {code}");
         }

@@ -6,10 +6,9 @@
     clippy::indexing_slicing
 )]
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+mod script;
+
+use std::path::Path;
 use std::time::Duration;
 
 use otp_core::account::{Account, Kind, Serial, Token};
@@ -21,179 +20,18 @@ use otp_core::store::administration::init;
 use otp_core::store::{FilesStore, Record as _, Store as _};
 use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
-use pam_ffi::identity::Identity;
-use pam_ffi::nss;
-use pam_ffi::start::Program;
-use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
+use pam_ffi::MessageStyle;
 use pam_login::authenticate::authenticate;
 use pam_login::guard::run;
-use pam_login::host::Host;
 use pam_login::options::Options;
 use pam_login::outcome::Outcome;
+use script::{Event, Script};
 use tempfile::TempDir;
-use zeroize::Zeroizing;
 
 #[path = "dialogue/delivery.rs"]
 mod delivery;
 
 const NOW: UnixTime = UnixTime(1_700_000_010);
-
-/// What happens next in the conversation.
-enum Event {
-    Asked(&'static str, Vec<u8>),
-    Shown(&'static str),
-    HungUp(&'static str),
-    Panics(&'static str),
-    Does(Box<dyn Fn() -> Vec<u8>>),
-}
-
-/// An application that follows a script, and complains about what is left of it.
-struct Script {
-    user: Vec<u8>,
-    rhost: &'static str,
-    password: Option<Zeroizing<Vec<u8>>>,
-    events: VecDeque<Event>,
-    styles: Vec<MessageStyle>,
-    log: Vec<String>,
-    delay: Option<Duration>,
-    /// What programs were started with, or why not.
-    started: RefCell<Vec<String>>,
-    cannot_start: bool,
-    home: PathBuf,
-}
-
-impl Script {
-    fn new(user: &str, events: Vec<Event>) -> Self {
-        Self {
-            user: user.into(),
-            rhost: "192.0.2.7",
-            password: None,
-            events: events.into(),
-            styles: Vec::new(),
-            log: Vec::new(),
-            delay: None,
-            started: RefCell::default(),
-            cannot_start: false,
-            home: "/nonexistent".into(),
-        }
-    }
-
-    fn with_password(mut self, password: &str) -> Self {
-        self.password = Some(Zeroizing::new(password.into()));
-        self
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            assert!(
-                self.events.is_empty(),
-                "{} events of the script did not happen",
-                self.events.len()
-            );
-        }
-    }
-}
-
-impl Host for Script {
-    fn user(&mut self) -> Result<Vec<u8>, ReturnCode> {
-        Ok(self.user.clone())
-    }
-    fn item(&self, item: Item) -> Option<Vec<u8>> {
-        match item {
-            Item::Service => Some(b"sshd".to_vec()),
-            Item::Rhost => Some(self.rhost.into()),
-            Item::Tty => Some(b"ssh".to_vec()),
-            _ => None,
-        }
-    }
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    fn password(&self) -> Option<Zeroizing<Vec<u8>>> {
-        self.password.clone()
-    }
-    fn set_password(&mut self, password: &[u8]) -> Result<(), ReturnCode> {
-        self.password = Some(Zeroizing::new(password.to_vec()));
-        Ok(())
-    }
-    fn send(
-        &mut self,
-        style: MessageStyle,
-        text: &str,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, ReturnCode> {
-        self.styles.push(style);
-        match self
-            .events
-            .pop_front()
-            .unwrap_or_else(|| panic!("not in the script: {text:?}"))
-        {
-            Event::Asked(expected, answer) => {
-                assert_eq!(text, expected);
-                Ok(Some(Zeroizing::new(answer)))
-            }
-            Event::Shown(expected) => {
-                assert_eq!(text, expected);
-                Ok(None)
-            }
-            Event::HungUp(expected) => {
-                assert_eq!(text, expected);
-                Err(ReturnCode::CONV_ERR)
-            }
-            Event::Does(something) => Ok(Some(Zeroizing::new(something()))),
-            Event::Panics(expected) => {
-                assert_eq!(text, expected);
-                panic!("hunter2 is in this panic's message");
-            }
-        }
-    }
-    fn fail_delay(&mut self, delay: Duration) {
-        self.delay = Some(delay);
-    }
-    fn log(&mut self, _: Priority, line: &str) {
-        self.log.push(line.to_owned());
-    }
-    fn canonical_name(&self, user: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
-        match user {
-            b"carol" => Err(std::io::Error::other("directory server down")),
-            b"alice" | b"ALICE" => Ok(Some(b"alice".to_vec())),
-            b"bob" | b"BOB" => Ok(Some(b"bob".to_vec())),
-            _ => Ok(None),
-        }
-    }
-    fn groups(&self, _: &[u8], _: &[&str]) -> std::io::Result<Vec<Vec<u8>>> {
-        Err(std::io::Error::other("directory server down"))
-    }
-    fn account(&self, user: &[u8]) -> std::io::Result<Option<nss::Account>> {
-        let name = self.canonical_name(user)?;
-        Ok(name.map(|name| nss::Account {
-            name,
-            home: self.home.clone().into_os_string().into_vec(),
-            identity: Identity {
-                uid: rustix::process::geteuid().as_raw(),
-                gid: rustix::process::getegid().as_raw(),
-                groups: Vec::new(),
-            },
-        }))
-    }
-    fn account_of_uid(&self, _: u32) -> std::io::Result<Option<nss::Account>> {
-        Ok(None)
-    }
-    fn start(&self, program: &Program<'_>) -> std::io::Result<()> {
-        if self.cannot_start {
-            return Err(std::io::ErrorKind::NotFound.into());
-        }
-        let input = String::from_utf8(program.input.to_vec()).unwrap();
-        let arguments = program.arguments.join(" ");
-        let whole = format!("{} {arguments}\n{input}", program.path.display());
-        self.started.borrow_mut().push(whole);
-        Ok(())
-    }
-    fn acting_as<T>(&self, _: &Identity, work: impl FnOnce() -> T) -> std::io::Result<T> {
-        Ok(work())
-    }
-}
 
 /// A store with alice in it, and a configuration that leads there.
 struct Scene {
@@ -633,7 +471,7 @@ fn a_panic_ends_the_login_and_not_the_host() {
     });
     assert_eq!(outcome, Outcome::Panicked);
     assert!(
-        script.log[0].contains("reason=defect") && script.log[0].contains("dialogue.rs"),
+        script.log[0].contains("reason=defect") && script.log[0].contains("script/mod.rs"),
         "{}",
         script.log[0]
     );

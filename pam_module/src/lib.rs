@@ -9,7 +9,7 @@ use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 use pam_ffi::flags;
 use pam_login::guard::guarded;
-use pam_login::{account, authenticate};
+use pam_login::{account, authenticate, enrol};
 
 struct Otpgate;
 
@@ -34,8 +34,10 @@ impl PamHooks for Otpgate {
         })
     }
 
-    fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        PamResultCode::PAM_IGNORE
+    fn sm_chauthtok(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guarded(handle, &args, |host, options| {
+            enrol::change(host, options, flags, &SystemClock)
+        })
     }
 
     fn sm_open_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {

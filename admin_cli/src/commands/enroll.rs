@@ -3,15 +3,14 @@
 use otp_core::account::{Account, Kind, MAX_TOKENS, Serial, Token};
 use otp_core::clock::{Clock as _, SystemClock};
 use otp_core::config::{Config, Profile};
+use otp_core::enrolment::{Proof, prove};
 use otp_core::hotp::{Algorithm, Code, Digits, MovingFactor};
-use otp_core::matching::MAX_SKEW;
-use otp_core::recovery::{CODES_PER_SET, RecoveryCode, StoredRecoveryCode};
+use otp_core::recovery::{RecoveryCode, StoredRecoveryCode};
 use otp_core::secret::{STRONG_BYTES, Secret};
 use otp_core::state::{State, TokenState};
 use otp_core::store::{FilesStore, Store as _};
 use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
-use subtle::ConstantTimeEq as _;
 
 use super::{Context, enroll_delivered, user_name};
 use crate::cli::Enroll;
@@ -30,17 +29,42 @@ pub(super) fn run(context: &Context<'_>, arguments: &Enroll) -> Result<u8, CliEr
     let config = context.config()?;
     let store = FilesStore::open(&config.state_dir)?;
     let user = user_name(&arguments.user);
-    let enrolled = store.is_enrolled(&user)?;
+    let there = Standing::of(&store, &user)?;
+    let enrolled = there == Standing::Enrolled;
     refuse_taken_name(&store, &user, enrolled, arguments)?;
     let token = new_token(&config, arguments)?;
     warn(arguments, &token);
     qr::to_file(&token.key_uri().expose(), &arguments.qr)?;
-    let stored = prove_and_save(context, arguments, &config, &store, enrolled, &token);
+    let stored = prove_and_save(context, arguments, &config, &store, there, &token);
     // The picture of a key that was not enrolled is of no use, and would be in the way of the next.
     let codes = stored.inspect_err(|_| qr::remove_file(&arguments.qr))?;
     report(context, arguments, &token, &codes)
         .map_err(|error| enrolled_unseen(arguments, enrolled, &error))?;
     Ok(OK)
+}
+
+/// What there is of the user already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Nothing,
+    /// An invite, which gives way to the device.
+    Invited,
+    Enrolled,
+}
+
+impl Standing {
+    pub(super) fn of(store: &FilesStore, user: &UserName) -> Result<Self, CliError> {
+        if !store.is_enrolled(user)? {
+            return Ok(Self::Nothing);
+        }
+        let record = store.lock_enrolled(user)?;
+        let invited = otp_core::store::Record::account(&record).invite().is_some();
+        Ok(if invited {
+            Self::Invited
+        } else {
+            Self::Enrolled
+        })
+    }
 }
 
 /// What no store and no key is needed for to say no to.
@@ -77,7 +101,7 @@ fn prove_and_save(
     arguments: &Enroll,
     config: &Config,
     store: &FilesStore,
-    enrolled: bool,
+    there: Standing,
     token: &Token,
 ) -> Result<Vec<RecoveryCode>, CliError> {
     if !context.cli.json {
@@ -87,22 +111,14 @@ fn prove_and_save(
     if !arguments.no_confirm {
         confirm(token, config, &mut state)?;
     }
-    let codes = if enrolled {
+    let codes = if there == Standing::Enrolled {
         Vec::new()
     } else {
-        new_recovery_codes()?
+        RecoveryCode::generate_set()?
     };
-    let stored = hash_all(&codes)?;
+    let stored = StoredRecoveryCode::new_set(&codes)?;
     let user = user_name(&arguments.user);
-    save(
-        store,
-        &user,
-        enrolled,
-        arguments.force,
-        token,
-        state,
-        stored,
-    )?;
+    save(store, &user, there, arguments.force, token, state, stored)?;
     Ok(codes)
 }
 
@@ -316,13 +332,13 @@ fn confirm(token: &Token, config: &Config, state: &mut TokenState) -> Result<(),
             continue;
         };
         let now = SystemClock.now();
-        match position_of(token, &code, now) {
-            Some(position) if in_window(token, config, position, now) => {
+        match prove(token, &code, &config.parameters.reach, now) {
+            Proof::Right(position) => {
                 state.advance_past(position);
                 return Ok(());
             }
-            Some(position) => explain_clock(token, position, now),
-            None => {
+            Proof::Off(position) => explain_clock(token, position, now),
+            Proof::Wrong => {
                 eprintln!("That code does not belong to this key. Was the right entry scanned?")
             }
         }
@@ -335,30 +351,6 @@ fn confirm(token: &Token, config: &Config, state: &mut TokenState) -> Result<(),
 /// What was typed, without the spaces and dashes of a code in groups.
 pub(super) fn digits_of(typed: &str) -> zeroize::Zeroizing<String> {
     zeroize::Zeroizing::new(typed.chars().filter(char::is_ascii_digit).collect())
-}
-
-fn position_of(token: &Token, code: &Code, now: UnixTime) -> Option<MovingFactor> {
-    let positions = match token.kind {
-        Kind::Totp { period } => {
-            let step = period.step(now);
-            step.saturating_sub(MAX_SKEW)..=step.saturating_add(MAX_SKEW)
-        }
-        Kind::Hotp { counter } => counter..=counter.saturating_add(MAX_SKEW),
-        Kind::Delivered { .. } => return None,
-    };
-    let generator = token.generator();
-    positions
-        .into_iter()
-        .find(|position| bool::from(generator.code(*position).ct_eq(code)))
-}
-
-fn in_window(token: &Token, config: &Config, position: MovingFactor, now: UnixTime) -> bool {
-    let reach = config.parameters.reach;
-    match token.kind {
-        Kind::Totp { period } => period.step(now).abs_diff(position) <= reach.totp_window,
-        Kind::Hotp { counter } => position.saturating_sub(counter) <= reach.hotp_look_ahead,
-        Kind::Delivered { .. } => false,
-    }
 }
 
 fn explain_clock(token: &Token, position: MovingFactor, now: UnixTime) {
@@ -382,30 +374,17 @@ fn explain_clock(token: &Token, position: MovingFactor, now: UnixTime) {
     );
 }
 
-pub(super) fn new_recovery_codes() -> Result<Vec<RecoveryCode>, CliError> {
-    (0..CODES_PER_SET)
-        .map(|_| Ok(RecoveryCode::generate()?))
-        .collect()
-}
-
-pub(super) fn hash_all(codes: &[RecoveryCode]) -> Result<Vec<StoredRecoveryCode>, CliError> {
-    codes
-        .iter()
-        .map(|code| Ok(StoredRecoveryCode::new(code)?))
-        .collect()
-}
-
 pub(super) fn save(
     store: &FilesStore,
     user: &UserName,
-    enrolled: bool,
+    there: Standing,
     force: bool,
     token: &Token,
     used: TokenState,
     recovery: Vec<StoredRecoveryCode>,
 ) -> Result<(), CliError> {
     let administration = store.administer()?;
-    if !enrolled {
+    if there == Standing::Nothing {
         let mut account = Account::new(user, token.created);
         account.tokens.push(token.clone());
         account.recovery = recovery;
@@ -424,6 +403,12 @@ pub(super) fn save(
             return Err(format!(
                 "has {MAX_TOKENS} devices, which is the most; remove one first"
             ));
+        }
+        if (there == Standing::Invited) != account.invite().is_some() {
+            return Err("was invited or enrolled meanwhile; run it again".to_owned());
+        }
+        if there == Standing::Invited {
+            account.recovery = recovery;
         }
         account.tokens.push(token.clone());
         state.set_token(used);

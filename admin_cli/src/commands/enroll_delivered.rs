@@ -4,15 +4,15 @@ use otp_core::account::{Kind, Token};
 use otp_core::config::{Channel, Config};
 use otp_core::delivered::Draw;
 use otp_core::hotp::{Code, Digits};
-use otp_core::recovery::RecoveryCode;
+use otp_core::recovery::{RecoveryCode, StoredRecoveryCode};
 use otp_core::source::Origin;
 use otp_core::state::TokenState;
-use otp_core::store::{FilesStore, Store as _};
+use otp_core::store::FilesStore;
 use subtle::ConstantTimeEq as _;
 
 use super::enroll::{
-    TRIES, digits_of, enrolled_unseen, hash_all, host_name, new_recovery_codes, new_token, profile,
-    recovery_text, refuse_impossible, refuse_taken_name, save, warn_unknown_user,
+    Standing, TRIES, digits_of, enrolled_unseen, host_name, new_token, profile, recovery_text,
+    refuse_impossible, refuse_taken_name, save, warn_unknown_user,
 };
 use super::{Context, deliver, user_name};
 use crate::cli::Enroll;
@@ -36,7 +36,8 @@ pub(super) fn run(
     })?;
     let store = FilesStore::open(&config.state_dir)?;
     let user = user_name(&arguments.user);
-    let enrolled = store.is_enrolled(&user)?;
+    let there = Standing::of(&store, &user)?;
+    let enrolled = there == Standing::Enrolled;
     refuse_taken_name(&store, &user, enrolled, arguments)?;
     let token = token(&config, arguments, (name, address))?;
     warn_unknown_user(arguments);
@@ -45,19 +46,11 @@ pub(super) fn run(
     }
     let codes = match enrolled {
         true => Vec::new(),
-        false => new_recovery_codes()?,
+        false => RecoveryCode::generate_set()?,
     };
     let state = TokenState::new(token.serial, &token.kind);
-    let stored = hash_all(&codes)?;
-    save(
-        &store,
-        &user,
-        enrolled,
-        arguments.force,
-        &token,
-        state,
-        stored,
-    )?;
+    let stored = StoredRecoveryCode::new_set(&codes)?;
+    save(&store, &user, there, arguments.force, &token, state, stored)?;
     report(context, arguments, &token, &codes)
         .map_err(|error| enrolled_unseen(arguments, enrolled, &error))?;
     Ok(OK)

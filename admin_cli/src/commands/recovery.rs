@@ -1,21 +1,27 @@
 //! `otpgate recovery USER`: a new set of recovery codes.
 
 use otp_core::account::{Account, MAX_RECOVERY_CODES};
-use otp_core::recovery::RecoveryCode;
+use otp_core::recovery::{RecoveryCode, StoredRecoveryCode};
 use otp_core::state::State;
 
-use super::enroll::{hash_all, new_recovery_codes, recovery_text};
+use super::enroll::recovery_text;
 use super::{Context, user_name};
 use crate::cli::User;
 use crate::error::{CliError, OK};
 
 pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliError> {
     let store = context.store()?;
-    let codes = new_recovery_codes()?;
-    let stored = hash_all(&codes)?;
+    let codes = RecoveryCode::generate_set()?;
+    let stored = StoredRecoveryCode::new_set(&codes)?;
     store
         .administer()?
         .update(&user_name(&arguments.user), |account, state| {
+            if account.invite().is_some() {
+                return Err(
+                    "is invited and has no device yet; recovery codes come with the enrolment"
+                        .into(),
+                );
+            }
             account.recovery = stored;
             end_scratch_codes(account, state);
             Ok(())

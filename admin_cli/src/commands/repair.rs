@@ -25,7 +25,16 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
             totp_from,
             counters,
             recovery,
-        } => lost(user, totp_from, counters, recovery),
+            invite,
+        } => {
+            let mut text = lost(user, totp_from, counters, recovery);
+            if invite {
+                text += &format!(
+                    "\n- The invite no longer works; `otpgate invite {user}` makes a new one."
+                );
+            }
+            text
+        }
     };
     context.changed(user, &text)
 }

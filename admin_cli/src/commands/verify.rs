@@ -2,6 +2,7 @@
 
 use otp_core::answer::Answer;
 use otp_core::clock::SystemClock;
+use otp_core::invite::{MOST_ADMISSIONS, Unfit};
 use otp_core::policy::{Accepted, Attempt, Proof, Refusal, Verdict};
 use otp_core::source::Origin;
 use otp_core::store::FilesStore;
@@ -31,6 +32,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Verify) -> Result<u8, CliEr
         source: origin.source(),
         service: &arguments.service,
         remember: false,
+        invites: true,
     };
     let verdict =
         Verifier::new(&store, &config.parameters).dry_run(&user, &attempt, &SystemClock)?;
@@ -53,6 +55,10 @@ fn accepted_text(accepted: &Accepted) -> String {
             format!(
                 "Would be accepted: a recovery code, and {left} would be left. It is not used up."
             )
+        }
+        Proof::Invite { .. } => {
+            "Would be let in to enrol, where the lines in pam.d have \"enrol\": the invite. It is not used up."
+                .to_owned()
         }
     }
 }
@@ -79,6 +85,13 @@ fn refused_text(refusal: &Refusal, user: &str) -> String {
             output::when(Some(*until))
         ),
         Refusal::Locked => format!("too many failures in all; run `otpgate unlock {user}`"),
+        Refusal::Invite(Unfit::Elsewhere) => "invites do not count here".to_owned(),
+        Refusal::Invite(Unfit::Expired) => {
+            format!("the invite has expired; run `otpgate invite {user}` for a new one")
+        }
+        Refusal::Invite(Unfit::UsedUp) => format!(
+            "the invite has let in {MOST_ADMISSIONS} times, and no enrolment came of it; run `otpgate invite {user}` for a new one"
+        ),
         Refusal::Disabled => format!("the user is disabled; run `otpgate enable {user}`"),
         Refusal::NotEvaluated(reason) => format!("it is no answer to the question ({reason})"),
         Refusal::NotEnrolled => {

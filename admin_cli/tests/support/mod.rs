@@ -170,6 +170,7 @@ impl Desk {
             source: Origin::Local.source(),
             service: "sshd",
             remember: false,
+            invites: false,
         };
         let parameters = Parameters::default();
         let verifier = Verifier::new(&store, &parameters);

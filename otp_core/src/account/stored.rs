@@ -156,6 +156,7 @@ impl<S, C> Account<S, C> {
             generation: self.generation,
             enabled: self.enabled,
             created: self.created,
+            invite: self.invite.clone(),
             scratch,
             tokens,
             recovery: self.recovery.clone(),

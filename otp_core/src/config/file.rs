@@ -11,6 +11,7 @@ use super::rule_check::check_rules;
 use super::values::{wait, within};
 use super::{Config, DEFAULT_STATE_DIR, GoogleAuthenticatorFiles, Profile};
 use crate::account::check_text;
+use crate::day::Day;
 use crate::matching::{MAX_SKEW, Reach};
 use crate::policy::Parameters;
 use crate::rules::Rule;
@@ -33,6 +34,7 @@ pub(super) struct File {
     profile: BTreeMap<String, Profile>,
     rule: Vec<Rule>,
     google_authenticator_files: GoogleAuthenticatorFiles,
+    enrol_until: Option<Day>,
 }
 
 impl Default for File {
@@ -48,6 +50,7 @@ impl Default for File {
             profile: BTreeMap::new(),
             rule: Vec::new(),
             google_authenticator_files: GoogleAuthenticatorFiles::default(),
+            enrol_until: None,
         }
     }
 }
@@ -190,6 +193,7 @@ impl File {
             delivery,
             channels: check_all(self.channel)?,
             google_authenticator_files: self.google_authenticator_files,
+            enrol_until: self.enrol_until,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::rules::Rule;
+use crate::rules::{Rule, Then};
 
 /// An empty list would match nobody, and neither would IPv4 written as IPv6, which nobody means.
 pub(super) fn check_rules(rules: &[Rule]) -> Result<(), (&'static str, String)> {
@@ -18,6 +18,16 @@ pub(super) fn check_rules(rules: &[Rule]) -> Result<(), (&'static str, String)> 
             .into_iter()
             .find(|(_, list)| list.is_some_and(Vec::is_empty));
         let empty = empty.map(|(key, _)| key);
+        let enrols = [
+            ("enrol", rule.enrol.is_some()),
+            ("enrol_until", rule.enrol_until.is_some()),
+        ];
+        if let Some((key, _)) = enrols.into_iter().find(|(_, there)| *there)
+            && rule.then != Then::Require
+        {
+            let problem = format!("{key}: only in a rule with then = \"require\"");
+            return Err((key, problem));
+        }
         let no_networks = rule
             .from
             .as_ref()

@@ -179,3 +179,50 @@ fn users_own_files_are_a_fallback_unless_switched_off() {
     assert!(files("google_authenticator_files = \"of\"").is_err());
     assert!(files("google_authenticator_files = false").is_err());
 }
+
+#[test]
+fn days_and_open_rules_are_read_strictly() {
+    let parse = |text: &str| Config::parse(text, Path::new("otpgate.toml"));
+    let text = "enrol_until = \"2027-03-31\"\n[[rule]]\nusers = [\"a\"]\nthen = \"require\"\nenrol = \"open\"\nenrol_until = 2027-01-31\n[[rule]]\nthen = \"require\"\n";
+    let config = parse(text).unwrap();
+    let seen = |rule| {
+        let unenrolled = config.unenrolled(rule);
+        (unenrolled.open, unenrolled.until.map(|day| day.to_string()))
+    };
+    assert_eq!(seen(Some(0)), (true, Some("2027-01-31".to_owned())));
+    assert_eq!(seen(Some(1)), (false, Some("2027-03-31".to_owned())));
+    assert_eq!(seen(None), (false, Some("2027-03-31".to_owned())));
+    assert_eq!(Config::default().unenrolled(None), Unenrolled::default());
+    for (text, expected) in [
+        ("enrol_until = 2027-02-30\n", "enrol_until: invalid date"),
+        (
+            "enrol_until = \"31.3.2027\"\n",
+            "takes a day such as \"2027-03-31\"",
+        ),
+        (
+            "enrol_until = 2027-03-31T00:00:00Z\n",
+            "takes a day such as \"2027-03-31\"",
+        ),
+        ("enrol_until = 20270331\n", "a day such as \"2027-03-31\""),
+        (
+            "enrol_untill = \"2027-03-31\"\n",
+            "the nearest is \"enrol_until\"",
+        ),
+        (
+            "[[rule]]\nthen = \"require\"\nenroll = \"open\"\n",
+            "the nearest is \"enrol\"",
+        ),
+        ("[[rule]]\nthen = \"require\"\nenrol = \"closed\"\n", "open"),
+        (
+            "[[rule]]\nthen = \"optional\"\nenrol = \"open\"\n",
+            "enrol: only in a rule with then = \"require\"",
+        ),
+        (
+            "[[rule]]\nthen = \"skip\"\nenrol_until = \"2027-03-31\"\n",
+            "enrol_until: only in a rule with then = \"require\"",
+        ),
+    ] {
+        let error = parse(text).expect_err(text).to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}

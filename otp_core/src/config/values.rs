@@ -46,13 +46,17 @@ pub(super) fn period<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Period
 /// # Errors
 /// What would be right, in words.
 pub fn parse_duration(text: &str) -> Result<u64, String> {
+    parse_duration_to(text, 86_400).ok_or_else(|| {
+        "takes a duration from \"1s\" to \"1d\", such as \"30s\" or \"15m\"".to_owned()
+    })
+}
+
+/// Reads a duration of 1 to `most` seconds.
+#[must_use]
+pub fn parse_duration_to(text: &str, most: u64) -> Option<u64> {
     let duration = humantime::parse_duration(text.trim()).ok();
     let seconds = duration
         .filter(|duration| duration.subsec_nanos() == 0)
         .map(|duration| duration.as_secs());
-    seconds
-        .filter(|seconds| (1..=86_400).contains(seconds))
-        .ok_or_else(|| {
-            "takes a duration from \"1s\" to \"1d\", such as \"30s\" or \"15m\"".to_owned()
-        })
+    seconds.filter(|seconds| (1..=most).contains(seconds))
 }

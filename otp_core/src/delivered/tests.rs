@@ -63,6 +63,7 @@ impl Scene {
             source,
             service: "sshd",
             remember: false,
+            invites: false,
         };
         let (account, parameters) = (&self.account, &self.parameters);
         let (verdict, state) = policy::decide(account, &self.state, &attempt, self.now, parameters);

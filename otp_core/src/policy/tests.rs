@@ -42,6 +42,7 @@ impl Scene {
             source,
             service: "sshd",
             remember: true,
+            invites: true,
         };
         let (verdict, state) = decide(
             &self.account,
@@ -543,7 +544,7 @@ proptest! {
             // No step, counter or recovery code is accepted twice.
             if let Verdict::Accepted(accepted) = &verdict {
                 let position = match &accepted.proof {
-                    Proof::Recovery { .. } => typed,
+                    Proof::Recovery { .. } | Proof::Invite { .. } => typed,
                     Proof::Token { id, .. } => {
                         let token = scene.account.tokens.iter().position(|token| token.id == *id).unwrap();
                         format!("{id}:{}", scene.state.tokens[token].next)
@@ -575,4 +576,100 @@ proptest! {
             prop_assert_eq!(&again, &scene.state);
         }
     }
+}
+
+/// An account that is invited until `expires`, and the ticket.
+fn invited(expires: UnixTime) -> (Scene, String) {
+    let mut scene = Scene::new(Vec::new());
+    let (invite, ticket) = crate::invite::Invite::generate(expires).unwrap();
+    scene.account.invite = Some(invite);
+    scene.account.generation = 7;
+    scene.state.generation = 7;
+    (scene, ticket.expose().to_string())
+}
+
+fn admitted(left: u8) -> Verdict {
+    let proof = Proof::Invite {
+        generation: 7,
+        left,
+    };
+    Verdict::Accepted(Accepted {
+        proof,
+        code_length: 0,
+    })
+}
+
+#[test]
+fn an_invite_lets_in_to_enrol_a_few_times_and_is_no_login() {
+    let (mut scene, ticket) = invited(NOW.plus(60));
+    for left in [2, 1, 0] {
+        assert_eq!(scene.type_code(&ticket), admitted(left));
+    }
+    let used_up = Verdict::Refused(Refusal::Invite(Unfit::UsedUp));
+    assert_eq!(scene.type_code(&ticket), used_up);
+    assert_eq!(scene.state.last_success, None);
+    assert!(
+        scene.state.grace.is_empty(),
+        "no way round the code next time"
+    );
+    assert!(!in_grace(
+        &scene.account,
+        &scene.state,
+        (HOME, "sshd"),
+        NOW,
+        3600
+    ));
+}
+
+#[test]
+fn an_invite_counts_until_it_expires_and_only_where_it_enrols() {
+    let (mut scene, ticket) = invited(NOW.plus(60));
+    let answer = || Answer::parse(Some(ticket.as_bytes()), None);
+    let attempt = Attempt {
+        answer: answer(),
+        source: HOME,
+        service: "sudo",
+        remember: false,
+        invites: false,
+    };
+    let parameters = Parameters::default();
+    let (verdict, state) = decide(&scene.account, &scene.state, &attempt, NOW, &parameters);
+    assert_eq!(verdict, Verdict::Refused(Refusal::Invite(Unfit::Elsewhere)));
+    assert_eq!(state.admissions, None, "and nothing of it is used up");
+    scene.now = NOW.plus(60);
+    let expired = Verdict::Refused(Refusal::Invite(Unfit::Expired));
+    assert_eq!(scene.type_code(&ticket), expired);
+    assert_eq!(scene.state.admissions, None);
+}
+
+#[test]
+fn an_invite_means_nothing_beside_a_device() {
+    let (mut scene, ticket) = invited(NOW.plus(60));
+    scene.account.tokens = vec![totp_token("phone")];
+    scene.state = State::new(&scene.account);
+    assert_eq!(scene.type_code(&ticket), Verdict::Refused(Refusal::Wrong));
+    let other = RecoveryCode::generate().unwrap().expose().to_string();
+    let (mut scene, _) = invited(NOW.plus(60));
+    assert_eq!(scene.type_code(&other), Verdict::Refused(Refusal::Wrong));
+}
+
+#[test]
+fn rfc_4226_7_3_guesses_at_an_invite_are_throttled_like_those_at_a_code() {
+    let (mut scene, ticket) = invited(NOW.plus(3600));
+    for _ in 0..4 {
+        let guess = RecoveryCode::generate().unwrap().expose().to_string();
+        assert_eq!(scene.type_code(&guess), Verdict::Refused(Refusal::Wrong));
+    }
+    let verdict = scene.type_code(&ticket);
+    assert!(
+        matches!(verdict, Verdict::Refused(Refusal::Throttled { .. })),
+        "{verdict:?}"
+    );
+    assert_eq!(
+        scene.state.admissions, None,
+        "what is not looked at is not used up"
+    );
+    scene.now = NOW.plus(600);
+    assert_eq!(scene.type_code(&ticket), admitted(2));
+    assert_eq!(scene.state.throttle.failures(), 0);
 }

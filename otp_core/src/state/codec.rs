@@ -7,6 +7,7 @@ use super::burnt::Burnt;
 use super::{Event, GraceEntry, MAX_GRACE, MAX_TOKEN_STATES, MAX_USED_RECOVERY, State, TokenState};
 use crate::account::Serial;
 use crate::delivered::{Budget, Pending, Sent};
+use crate::invite::Admissions;
 use crate::recovery::RecoveryId;
 use crate::source::Source;
 use crate::throttle::{Bucket, KnownSource, MAX_KNOWN_SOURCES, Throttle};
@@ -33,6 +34,7 @@ impl State {
         bytes.option(self.last_failure.as_ref(), Writer::event);
         bytes.number(u64::from(self.failures_since_success));
         bytes.sent(&self.sent);
+        bytes.option(self.admissions.as_ref(), Writer::admissions);
         bytes.0
     }
 
@@ -56,6 +58,7 @@ impl State {
             last_failure: bytes.option(Reader::event)?,
             failures_since_success: u32::try_from(bytes.number()?).map_err(|_| StateError)?,
             sent: bytes.sent()?,
+            admissions: bytes.option(Reader::admissions)?,
         };
         if bytes.0.is_empty() {
             Ok(state)
@@ -148,6 +151,11 @@ impl Writer {
         self.number(entry.service);
         self.number(entry.at.0);
         self.number(entry.generation);
+    }
+
+    fn admissions(&mut self, admissions: &Admissions) {
+        self.number(admissions.invite.0);
+        self.byte(admissions.times);
     }
 
     fn event(&mut self, event: &Event) {
@@ -272,6 +280,13 @@ impl Reader<'_> {
         })
     }
 
+    fn admissions(&mut self) -> Result<Admissions, StateError> {
+        Ok(Admissions {
+            invite: self.number().map(RecoveryId)?,
+            times: self.byte()?,
+        })
+    }
+
     fn event(&mut self) -> Result<Event, StateError> {
         Ok(Event {
             at: self.time()?,
@@ -366,6 +381,10 @@ mod tests {
                     uses: u16::MAX,
                 }),
             },
+            admissions: Some(Admissions {
+                invite: RecoveryId(u64::MAX),
+                times: u8::MAX,
+            }),
         }
     }
 

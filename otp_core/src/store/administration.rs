@@ -142,6 +142,8 @@ impl Administration<'_> {
         let old = record.account().clone();
         let (mut account, mut state) = (old.clone(), record.state().clone());
         let result = change(&mut account, &mut state).map_err(|why| refused(user, why))?;
+        // Whoever has a device is not invited any more, whichever way it came.
+        account.invite = account.invite().cloned();
         account.generation = old.generation.saturating_add(1);
         state.generation = account.generation;
         state.pending = false;

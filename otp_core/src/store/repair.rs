@@ -11,6 +11,7 @@ use super::files::account_file;
 use super::safe_open::{Directory, GROUP_AND_OTHERS};
 use super::{Store, slots};
 use crate::account::{Account, Kind, LARGEST_FILE};
+use crate::invite::Invite;
 use crate::matching::MAX_SKEW;
 use crate::state::{State, TokenState};
 use crate::totp::UnixTime;
@@ -33,6 +34,8 @@ pub enum Repaired {
         counters: bool,
         /// The recovery codes no longer work.
         recovery: bool,
+        /// The invite no longer works.
+        invite: bool,
     },
 }
 
@@ -158,17 +161,20 @@ fn mended(account: &Account, known: Option<State>, now: UnixTime) -> (State, Rep
     }
     if forgetful {
         state.used_recovery = account.recovery_ids().collect();
+        state.admissions = account.invite().map(Invite::used_up);
     }
     state.generation = account.generation;
     state.pending = false;
     state.follow(account, account);
     let recovery = forgetful && account.recovery_ids().next().is_some();
-    let repaired = match (totp_from, counters, recovery) {
-        (None, false, false) => Repaired::Kept,
+    let invite = forgetful && account.invite().is_some();
+    let repaired = match (totp_from, counters, recovery, invite) {
+        (None, false, false, false) => Repaired::Kept,
         _ => Repaired::Lost {
             totp_from,
             counters,
             recovery,
+            invite,
         },
     };
     (state, repaired)
