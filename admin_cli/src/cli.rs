@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use otp_core::config::DEFAULT_PATH;
+use otp_core::config::{DEFAULT_PATH, parse_duration_to};
 use otp_core::hotp::Algorithm;
+use otp_core::invite::LONGEST_LIFETIME;
 
 use crate::qr::Target;
 
@@ -67,6 +68,11 @@ pub enum Command {
     Code(Code),
     /// Say what a code would be answered, without using it up.
     Verify(Verify),
+    /// Invite a user to enrol at their next login: prints a ticket that is typed where a code is asked for.
+    ///
+    /// It works once, where the lines in pam.d have `enrol` (`otpgate setup sshd --enrol`), and a few times
+    /// if the dialogue breaks off. A second invite replaces the first.
+    Invite(Invite),
     /// Give a user new recovery codes; the old ones stop working.
     Recovery(User),
     /// Walk through a service's PAM stack on this terminal, and explain how it ends.
@@ -134,6 +140,21 @@ pub struct List {
     /// Begin behind this user, where the last page ended.
     #[arg(long, value_name = "USER")]
     pub after: Option<String>,
+}
+
+/// `otpgate invite`.
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// The user name.
+    pub user: String,
+    /// How long it is valid: up to 30 days, such as 2h or 3d.
+    #[arg(long, value_name = "DURATION", default_value = "3d", value_parser = lifetime)]
+    pub expires: u64,
+}
+
+fn lifetime(text: &str) -> Result<u64, String> {
+    parse_duration_to(text, LONGEST_LIFETIME)
+        .ok_or_else(|| "takes a duration from 1s to 30d, such as 2h or 3d".to_owned())
 }
 
 /// `otpgate import`.
@@ -253,6 +274,9 @@ pub struct Setup {
     /// Refuse people who are not enrolled.
     #[arg(long)]
     pub require: bool,
+    /// Let people enrol at their login, with an invite (`otpgate invite`) or where a rule says enrol = "open".
+    #[arg(long, conflicts_with = "undo")]
+    pub enrol: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub places: Places,

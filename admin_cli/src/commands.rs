@@ -2,6 +2,7 @@
 
 mod check;
 mod check_delivery;
+mod check_invites;
 mod check_own_files;
 mod check_seal;
 mod check_store;
@@ -13,6 +14,7 @@ mod export;
 mod generate;
 mod import;
 mod init;
+mod invite;
 mod list;
 mod name;
 mod own_file;
@@ -55,6 +57,7 @@ pub fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Show(arguments) => show::run(&context, arguments),
         Command::Code(arguments) => code::run(&context, arguments),
         Command::Verify(arguments) => verify::run(&context, arguments),
+        Command::Invite(arguments) => invite::run(&context, arguments),
         Command::Recovery(arguments) => recovery::run(&context, arguments),
         Command::TestLogin(arguments) => test_login::run(&context, arguments),
         Command::Disable(arguments) => switch::run(&context, arguments, false),

@@ -53,7 +53,10 @@ fn list_in_json_is_an_object_a_line_with_names_that_every_command_takes() {
     let mut listed = Vec::new();
     for line in printed.lines() {
         let object: Value = serde_json::from_str(line).unwrap();
-        assert_eq!(keys(&object), ["devices", "enabled", "user"]);
+        assert_eq!(
+            keys(&object),
+            ["devices", "enabled", "invited_until", "user"]
+        );
         assert_eq!(keys(&object["devices"][0]), ["enabled", "id", "kind"]);
         let user = object["user"].as_str().unwrap().to_owned();
         assert_eq!(desk.show(&user)["user"], user.as_str());
@@ -190,8 +193,10 @@ fn show_in_json_has_these_keys() {
             "enabled",
             "failures_since_last_success",
             "generation",
+            "invite",
             "last_failure",
             "last_success",
+            "own_file",
             "recovery_codes_left",
             "throttle",
             "user",

@@ -19,6 +19,7 @@ fn run(host: &Host, words: &str) -> Result<Outcome, SetupError> {
         undo: words.contains("--undo"),
         dry_run: words.contains("--dry-run"),
         require: words.contains("--require"),
+        enrol: words.contains("--enrol"),
         config: words.split(" --config=").nth(1).map(Into::into),
     };
     setup(&host.paths, &request)

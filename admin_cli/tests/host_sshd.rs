@@ -109,6 +109,7 @@ fn the_password_method_is_fine_where_the_code_stands_behind_the_password() {
     let host = Host::with_sshd("debian12");
     let context = Context {
         first_pass: true,
+        enrols: false,
         connection: None,
     };
     assert_eq!(
@@ -202,6 +203,7 @@ fn match_blocks_are_named_and_then_judged_for_a_connection() {
         let sshd = host.paths.sshd();
         let context = Context {
             first_pass: false,
+            enrols: false,
             connection,
         };
         sshd::check(&sshd, &sshd.settings(context.connection.as_ref()), &context)

@@ -9,6 +9,7 @@ use pam_login::options::Options;
 
 use super::Context;
 use super::check_delivery::check_delivery;
+use super::check_invites::check_open_rules;
 use super::check_own_files::check_own_files;
 use super::check_store::{check_store, configuration_finding, named_config_finding};
 use super::setup::paths;
@@ -31,6 +32,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Check) -> Result<u8, CliErr
         findings.extend(check_delivery(&config));
         findings.extend(check_store(&config));
     }
+    findings.extend(check_open_rules(&config));
     let paths = paths(&arguments.places, &config.state_dir);
     let (named, untaken) = load_named(&paths.library());
     findings.extend(untaken);

@@ -10,6 +10,7 @@ use otp_core::store::{FilesStore, Problem, Store as _, StoreError};
 use otp_core::user_name::UserName;
 
 use super::check_delivery::check_account;
+use super::check_invites::check_invites;
 use super::check_seal::check_seal;
 use super::name;
 use crate::host::finding::Finding;
@@ -83,6 +84,7 @@ pub(super) fn check_store(config: &Config) -> Vec<Finding> {
     findings.extend(check_decoys(&store).filter(|_| has_key));
     findings.extend(check_users(&store, config));
     findings.extend(check_counts(state_dir));
+    findings.extend(check_invites(&store));
     findings.extend(check_file_system(state_dir));
     findings
 }

@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &List) -> Result<u8, CliErro
             Ok(account) => {
                 let json = serde_json::json!({
                     "user": name::typed(&user), "enabled": account.enabled, "devices": devices(&account),
+                    "invited_until": account.invite().map(|invite| invite.expires.0),
                 });
                 (
                     json,
@@ -72,10 +73,10 @@ fn summary(account: &Account) -> String {
         format!("{} ({}{state})", token.id, token.kind.name())
     };
     let devices: Vec<String> = account.tokens.iter().map(device).collect();
-    let devices = if devices.is_empty() {
-        "no device".to_owned()
-    } else {
-        devices.join(", ")
+    let devices = match account.invite() {
+        Some(invite) => super::show::invited(invite.expires),
+        None if devices.is_empty() => "no device".to_owned(),
+        None => devices.join(", "),
     };
     if account.enabled {
         devices

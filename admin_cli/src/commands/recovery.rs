@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &User) -> Result<u8, CliErro
 
 /// Uses all scratch codes up. They stay on record: the file that they came from still lists them, and an
 /// import that did not know them would bring them back.
-fn end_scratch_codes(account: &mut Account, state: &mut State) {
+pub(super) fn end_scratch_codes(account: &mut Account, state: &mut State) {
     let Some(scratch) = &mut account.scratch else {
         return;
     };

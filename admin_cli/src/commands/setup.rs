@@ -20,6 +20,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Setup) -> Result<u8, CliErr
         undo: arguments.undo,
         dry_run: arguments.dry_run,
         require: arguments.require,
+        enrol: arguments.enrol,
         config: named.transpose()?,
     };
     let outcome = setup(&paths(&arguments.places, &config.state_dir), &request)?;

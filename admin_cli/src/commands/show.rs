@@ -10,6 +10,7 @@ use otp_core::source::Source;
 use otp_core::state::{Event, State};
 use otp_core::store::{FilesStore, Problem, Record as _};
 use otp_core::throttle::{Limits, Throttle};
+use otp_core::totp::UnixTime;
 use otp_core::user_name::UserName;
 use serde_json::{Value, json};
 
@@ -59,6 +60,10 @@ fn as_json(user: &UserName, account: &Account, state: &State, limits: &Limits) -
         "generation": account.generation,
         "devices": account.tokens.iter().map(|token| device_json(token, state)).collect::<Vec<_>>(),
         "recovery_codes_left": state.recovery_left(account),
+        "invite": account.invite().map(|invite| json!({
+            "expires": invite.expires.0,
+            "admissions_left": invite.admissions_left(state.admissions),
+        })),
     });
     if let (Some(fields), Value::Object(logins)) =
         (json.as_object_mut(), logins_json(state, limits))
@@ -131,13 +136,7 @@ fn as_text(user: &UserName, account: &Account, state: &State, limits: &Limits) -
     if account.tokens.is_empty() {
         let _ = writeln!(text, "  device          none (otpgate enroll)");
     }
-    let left = state.recovery_left(account);
-    let advice = if left < FEW {
-        "  (few: otpgate recovery)"
-    } else {
-        ""
-    };
-    let _ = writeln!(text, "  recovery codes  {left} left{advice}");
+    text.push_str(&tickets_text(account, state));
     logins_text(&mut text, state, limits);
     text
 }
@@ -164,6 +163,32 @@ fn logins_text(text: &mut String, state: &State, limits: &Limits) {
 /// How many codes were sent to the user, as the budget counts them.
 fn sent_this_hour(state: &State) -> u16 {
     state.sent.budget.spent_at(SystemClock.now())
+}
+
+/// Recovery codes, or the invite of somebody who has none yet.
+fn tickets_text(account: &Account, state: &State) -> String {
+    if let Some(invite) = account.invite() {
+        let used_up = match invite.admissions_left(state.admissions) {
+            0 => "  USED UP by logins that broke off (otpgate invite)",
+            _ => "",
+        };
+        return format!("  invite          {}{used_up}\n", invited(invite.expires));
+    }
+    let left = state.recovery_left(account);
+    let advice = if left < FEW {
+        "  (few: otpgate recovery)"
+    } else {
+        ""
+    };
+    format!("  recovery codes  {left} left{advice}\n")
+}
+
+/// Until when somebody is invited.
+pub(super) fn invited(expires: UnixTime) -> String {
+    if SystemClock.now() >= expires {
+        return format!("invited, EXPIRED {} (otpgate invite)", when(Some(expires)));
+    }
+    format!("invited until {}", when(Some(expires)))
 }
 
 fn event_text(event: Option<Event>) -> String {

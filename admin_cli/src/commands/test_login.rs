@@ -2,12 +2,13 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
+use otp_core::store::Record as _;
 use pam_ffi::{
     Conversation, ConversationFailed, Item, MessageStyle, PamError, ReturnCode, Transaction,
 };
 use zeroize::Zeroizing;
 
-use super::Context;
+use super::{Context, user_name};
 use crate::cli::TestLogin;
 use crate::error::{CliError, NO, OK};
 
@@ -43,6 +44,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &TestLogin) -> Result<u8, Cl
     });
     let text = match (&auth, &account) {
         (Err(error), _) => explain("auth", error, service, user),
+        (Ok(()), Some(Err(error))) if error.code == ReturnCode::NEW_AUTHTOK_REQD => {
+            unfinished(context, service, user)
+        }
         (Ok(()), Some(Err(error))) => explain("account", error, service, user),
         _ => format!(
             "Accepted: {user} would be let in by {service}. A code that was asked for is used up: wait for the next one before you log in.\n"
@@ -50,6 +54,24 @@ pub(super) fn run(context: &Context<'_>, arguments: &TestLogin) -> Result<u8, Cl
     };
     context.print(&json, &text)?;
     Ok(if accepted { OK } else { NO })
+}
+
+/// A login would go on with the password part of the stack, which a test does not.
+fn unfinished(context: &Context<'_>, service: &str, user: &str) -> String {
+    let name = user_name(user);
+    let store = context.store().ok();
+    let record = store.and_then(|store| store.lock_enrolled(&name).ok());
+    let has_device = record.is_some_and(|record| !record.account().tokens.is_empty());
+    if has_device {
+        return format!(
+            "{service} would let {user} in, and the password has expired: it would be changed now.\n"
+        );
+    }
+    format!(
+        "{service} would let {user} in, and have them enrol now: show a picture and a key, ask for a code, and show \
+         recovery codes (unless it is only the password that has expired). None of that is done here. An invite \
+         that was typed has let in once more: `otpgate show {user}` says how often it still can.\n"
+    )
 }
 
 fn explain(part: &str, error: &PamError, service: &str, user: &str) -> String {
@@ -74,9 +96,6 @@ fn explain(part: &str, error: &PamError, service: &str, user: &str) -> String {
         }
         ReturnCode::PERM_DENIED => {
             "A rule with then = \"deny\" applies, or the account may not log in here.".into()
-        }
-        ReturnCode::NEW_AUTHTOK_REQD => {
-            "The login works, and the password has expired: it would be changed now.".into()
         }
         ReturnCode::ACCT_EXPIRED => format!("The account of {user} has expired (chage -l {user})."),
         ReturnCode::MODULE_UNKNOWN | ReturnCode::OPEN_ERR => {

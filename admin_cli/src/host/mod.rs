@@ -3,7 +3,7 @@
 //! - [`finding`]: what a check says.
 //! - [`pamd`], [`pam_control`]: a pam.d file as libpam reads it; [`pam_library`]: the stack it builds.
 //! - [`pam_walk`]: every way through a stack; [`pam_stack`]: what is wrong with it, with the details in
-//!   `pam_ways`, `pam_entries`, `pam_own_files`, [`pam_modules`] and [`pam_module_file`].
+//!   `pam_ways`, `pam_entries`, [`pam_enrolment`], `pam_own_files`, [`pam_modules`] and [`pam_module_file`].
 //! - [`sshd_run`], [`sshd_config`]: what sshd says and what is written; [`sshd`]: what is wrong with it.
 //! - [`frontend`]: otpgate-sshd, the same.
 //! - [`clock`]: codes by time need a right one.
@@ -19,6 +19,7 @@ pub mod files;
 pub mod finding;
 pub mod frontend;
 pub mod pam_control;
+pub mod pam_enrolment;
 mod pam_entries;
 pub mod pam_library;
 pub mod pam_module_file;
@@ -150,6 +151,9 @@ pub fn check_host(paths: &Paths, request: &CheckRequest<'_>) -> Vec<Finding> {
         let context = sshd::Context {
             first_pass: looks_in_password(&pam_stack::auth_options(&library, SSHD_SERVICE)),
             connection: request.connection(),
+            enrols: pam_stack::auth_options(&library, SSHD_SERVICE)
+                .iter()
+                .any(|option| option == "enrol"),
         };
         let answer = sshd.settings(context.connection.as_ref());
         key_comes_first = answer.as_ref().is_ok_and(sshd::has_other_factor);

@@ -63,6 +63,20 @@ pub fn checks_password(step: &Step) -> bool {
     named(step, &PASSWORD)
 }
 
+/// Modules that ask for a new password, or judge one.
+const NEW_PASSWORD: [&str; 4] = [
+    "pam_pwquality.so",
+    "pam_cracklib.so",
+    "pam_passwdqc.so",
+    "pam_pwhistory.so",
+];
+
+/// Whether a step of a password stack asks for a new password.
+#[must_use]
+pub fn handles_new_password(step: &Step) -> bool {
+    named(step, &PASSWORD) || named(step, &NEW_PASSWORD)
+}
+
 /// Whether a step that leads round the code is likely to be somebody's decision.
 #[must_use]
 pub fn is_deliberate(step: &Step) -> bool {

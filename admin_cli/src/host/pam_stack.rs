@@ -9,7 +9,7 @@ use super::pam_modules::checks_password;
 use super::pam_walk::{OUR_MODULE, is_ours};
 use super::pamd::{Kind, Module};
 use super::setup_pam::named_config;
-use super::{pam_entries, pam_module_file, pam_own_files, pam_ways};
+use super::{pam_enrolment, pam_entries, pam_module_file, pam_own_files, pam_ways};
 
 /// Files that several services share by the distributions' convention.
 pub const SHARED_FILES: [&str; 14] = [
@@ -212,6 +212,7 @@ fn check_service(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     findings.extend(pam_ways::check(service.name, &service.auth));
     findings.extend(order(service, context));
     findings.extend(lines(service, context));
+    findings.extend(pam_enrolment::check(service));
     let denies = |(_, module): (_, &Module)| (context.has_deny_rules)(named_config(module));
     if service.ours().any(denies) {
         findings.extend(pam_entries::deny_rules(service));

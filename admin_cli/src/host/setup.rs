@@ -30,6 +30,8 @@ pub struct SetupRequest {
     pub dry_run: bool,
     /// Without `nullok`: who is not enrolled does not get in.
     pub require: bool,
+    /// With `enrol`: people enrol at their login.
+    pub enrol: bool,
     /// The configuration that the lines name; none for the usual one, which needs no naming.
     pub config: Option<PathBuf>,
 }
@@ -187,7 +189,7 @@ impl<'a> Job<'a> {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let marked = setup_pam::marked_lines(bytes, &self.request.service);
         let wanted = self.request.config.as_deref();
-        for line in [Kind::Auth, Kind::Account]
+        for line in setup_pam::KINDS
             .into_iter()
             .flat_map(|kind| setup_pam::own_lines(&text, kind))
             .filter(|line| !marked.contains(line))
@@ -207,13 +209,17 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Our line stands there: only `--require` and another configuration change it, and nothing adds `nullok`
+    /// Our line stands there: only `--require`, `--enrol` and another configuration change it, and nothing adds `nullok`
     /// to a line without.
     fn rewritten(&self, bytes: &[u8], record: Option<&Record>) -> (Vec<u8>, Vec<String>) {
         let service = &self.request.service;
         let mut bytes = setup_pam::with_config(bytes, service, self.options.config.as_deref());
         if self.request.require {
             bytes = setup_pam::without_nullok(&bytes);
+        }
+        if self.request.enrol {
+            let (library, path) = (&self.library, &self.pam_file);
+            bytes = setup_pam::with_enrol(library, path, service, &bytes, &self.options).bytes;
         }
         let mut added = record
             .and_then(|record| record.of(&self.pam_file))
@@ -437,6 +443,7 @@ fn line_options(request: &SetupRequest) -> Result<LineOptions, SetupError> {
     let named = request.config.as_ref().filter(|_| !request.undo);
     Ok(LineOptions {
         require: request.require,
+        enrol: request.enrol,
         config: named.map(word).transpose()?,
     })
 }

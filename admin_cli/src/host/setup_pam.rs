@@ -1,4 +1,4 @@
-//! Our two lines in a service file: where they go, and a proof that they work there.
+//! Our lines in a service file: where they go, and a proof that they work there.
 //!
 //! The place is not found by pattern alone. Each candidate is walked as libpam would walk it, and
 //! taken only if no login gets round our line, a right code gets in, and no jump of another line lands elsewhere
@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use super::pam_enrolment::PASSWORD_CONTROL;
 use super::pam_library::{Library, Step};
 use super::pam_modules::{checks_password, is_deliberate};
 use super::pam_walk::{OUR_MODULE, is_ours, jump_target, walk};
@@ -13,6 +14,10 @@ use super::pamd::{self, Directive, Kind, Line, Module};
 
 /// How the option that names a configuration begins.
 const CONFIG: &str = "config=";
+/// The option for enrolment at login.
+const ENROL: &str = "enrol";
+/// The stacks in which lines of ours stand.
+pub const KINDS: [Kind; 3] = [Kind::Auth, Kind::Account, Kind::Password];
 
 /// A service file with our lines in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +64,8 @@ pub fn own_lines(text: &str, kind: Kind) -> Vec<Line> {
 pub struct LineOptions {
     /// Without `nullok`.
     pub require: bool,
+    /// With `enrol`, and a password line.
+    pub enrol: bool,
     /// `config=PATH` as [`config_word`] writes it; none for the usual configuration.
     pub config: Option<String>,
 }
@@ -66,11 +73,33 @@ pub struct LineOptions {
 impl LineOptions {
     fn auth(&self) -> String {
         let nullok = if self.require { "" } else { " nullok" };
-        format!("auth required {OUR_MODULE}{nullok}{}", self.config())
+        format!(
+            "auth required {OUR_MODULE}{nullok}{}{}",
+            self.enrol(),
+            self.config()
+        )
     }
 
     fn account(&self) -> String {
-        format!("account required {OUR_MODULE}{}", self.config())
+        format!(
+            "account required {OUR_MODULE}{}{}",
+            self.enrol(),
+            self.config()
+        )
+    }
+
+    fn password(&self) -> String {
+        format!(
+            "password {PASSWORD_CONTROL} {OUR_MODULE} {ENROL}{}",
+            self.config()
+        )
+    }
+
+    fn enrol(&self) -> String {
+        match self.enrol {
+            true => format!(" {ENROL}"),
+            false => String::new(),
+        }
     }
 
     fn config(&self) -> String {
@@ -123,6 +152,7 @@ pub fn compose(
         match proven(&steps, &after.stack(service, Kind::Auth).steps) {
             Ok(()) => {
                 add_account(&after, service, options, &mut composed);
+                add_password(library, path, service, options, &mut composed);
                 return Ok(composed);
             }
             Err(why) => reason = first_reason(reason, why),
@@ -138,6 +168,37 @@ pub fn without_nullok(bytes: &[u8]) -> Vec<u8> {
     rewrite(bytes, &own_lines(&text, Kind::Auth), |line| {
         without_words(line, |word| word == b"nullok")
     })
+}
+
+/// Puts `enrol` on our auth and account lines, and adds the lines that are missing beside them. Returns the
+/// lines that were added, too.
+#[must_use]
+pub fn with_enrol(
+    library: &Library,
+    path: &Path,
+    service: &str,
+    bytes: &[u8],
+    options: &LineOptions,
+) -> Composed {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let lines: Vec<Line> = KINDS
+        .iter()
+        .flat_map(|kind| own_lines(&text, *kind))
+        .collect();
+    let bytes = rewrite(bytes, &lines, |line| {
+        match without_words(line, |word| word == ENROL.as_bytes()) == line {
+            true => with_word(line, ENROL),
+            false => line.to_vec(),
+        }
+    });
+    let mut composed = Composed {
+        bytes,
+        added: Vec::new(),
+    };
+    let planned = library.with_planned(path, &composed.bytes);
+    add_account(&planned, service, options, &mut composed);
+    add_password(library, path, service, options, &mut composed);
+    composed
 }
 
 /// Lets the lines below our marker name this configuration, and leaves all else as it stands.
@@ -160,7 +221,7 @@ pub fn with_config(bytes: &[u8], service: &str, word: Option<&str>) -> Vec<u8> {
     })
 }
 
-/// The auth and account lines that setup wrote, edited or not.
+/// The lines that setup wrote, edited or not.
 #[must_use]
 pub fn marked_lines(bytes: &[u8], service: &str) -> Vec<Line> {
     let text = String::from_utf8_lossy(bytes).into_owned();
@@ -170,7 +231,7 @@ pub fn marked_lines(bytes: &[u8], service: &str) -> Vec<Line> {
         let above = line.first.checked_sub(2);
         above.and_then(|index| physical.get(index).copied())
     };
-    [Kind::Auth, Kind::Account]
+    KINDS
         .into_iter()
         .flat_map(|kind| own_lines(&text, kind))
         .filter(|line| above(line).is_some_and(|above| above.trim_end() == marker))
@@ -366,6 +427,28 @@ fn add_account(library: &Library, service: &str, options: &LineOptions, composed
         composed.bytes = with.bytes;
         composed.added.extend(with.added);
     }
+}
+
+/// The password line goes before all others: the next ones ask for a new password. In a file without any it
+/// goes to the end.
+fn add_password(
+    library: &Library,
+    path: &Path,
+    service: &str,
+    options: &LineOptions,
+    composed: &mut Composed,
+) {
+    let text = String::from_utf8_lossy(&composed.bytes).into_owned();
+    if !options.enrol || !own_lines(&text, Kind::Password).is_empty() {
+        return;
+    }
+    let planned = library.with_planned(path, &composed.bytes);
+    let steps = planned.stack(service, Kind::Password).steps;
+    let first = steps.first().map(|step| step.top_line.saturating_sub(1));
+    let behind = first.unwrap_or(usize::MAX);
+    let with = insert(&composed.bytes, behind, service, &options.password());
+    composed.bytes = with.bytes;
+    composed.added.extend(with.added);
 }
 
 /// The line in front of which our account line goes: the one that brings in pam_unix, unless a jump of an

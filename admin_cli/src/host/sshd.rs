@@ -7,6 +7,9 @@ use super::sshd_run::{Connection, Settings, Silence, Sshd};
 /// Too short to read a code from a telephone.
 const SHORTEST_GRACE_SECONDS: u32 = 30;
 
+/// Too short to scan a picture, type a code and write ten recovery codes down.
+const SHORTEST_ENROLMENT_SECONDS: u32 = 300;
+
 /// Settings that decide whether the code is asked for.
 const DECISIVE: [&str; 7] = [
     "usepam",
@@ -26,6 +29,8 @@ pub struct Context {
     pub first_pass: bool,
     /// Ask about this login, `Match` blocks included.
     pub connection: Option<Connection>,
+    /// Our line enrols people at their login.
+    pub enrols: bool,
 }
 
 /// Judges what [`Sshd::settings`] answered for the connection in the context.
@@ -33,7 +38,11 @@ pub struct Context {
 pub fn check(sshd: &Sshd, answer: &Result<Settings, Silence>, context: &Context) -> Vec<Finding> {
     let written = sshd_config::read(&sshd.config);
     let mut findings = match answer {
-        Ok(settings) => judge(settings, &written, context.first_pass),
+        Ok(settings) => {
+            let mut findings = judge(settings, &written, context.first_pass);
+            findings.extend(enrolment_time(settings, &written).filter(|_| context.enrols));
+            findings
+        }
         Err(silence) => vec![unanswered(sshd, silence)],
     };
     if context.connection.is_none() {
@@ -218,6 +227,21 @@ fn names_for_addresses(settings: &Settings, written: &[Setting]) -> Option<Findi
             "echo 'UseDNS no' > /etc/ssh/sshd_config.d/01-otpgate-dns.conf && systemctl reload ssh",
         )
     })
+}
+
+/// 0 is no limit.
+fn enrolment_time(settings: &Settings, written: &[Setting]) -> Option<Finding> {
+    let seconds: u32 = settings.value("logingracetime")?.parse().ok()?;
+    (SHORTEST_GRACE_SECONDS..SHORTEST_ENROLMENT_SECONDS)
+        .contains(&seconds)
+        .then(|| {
+            Finding::warning(
+                "sshd-enrolment-time",
+                place(written, "logingracetime", "LoginGraceTime"),
+                format!("LoginGraceTime {seconds}: people enrol at their login here, and sshd hangs up before most have scanned the picture and written their recovery codes down."),
+                "echo 'LoginGraceTime 600' > /etc/ssh/sshd_config.d/01-otpgate-time.conf && systemctl reload ssh",
+            )
+        })
 }
 
 fn grace_time(settings: &Settings, written: &[Setting]) -> Option<Finding> {
