@@ -6,7 +6,8 @@ set -eu
 build="gcc libc6-dev libpam0g-dev make"
 demo="$build openssh-client openssh-sftp-server expect oathtool"
 test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime git groff lftp libpam-google-authenticator
-    libpam-oath man-db mount openssh-server openssl putty-tools python3 python3-venv rsync strace util-linux zbar-tools"
+    libpam-oath login man-db mount openssh-server openssl passwd putty-tools python3 python3-venv rsync strace
+    sudo util-linux zbar-tools"
 
 packages="$build binutils debhelper dpkg-dev python3 rpm"
 package_test="$packages debootstrap expect fail2ban iproute2 lintian man-db oathtool openssh-client

@@ -3,6 +3,7 @@
 //! Every run is bounded by the harness's deadline and reports which prompts the client showed.
 
 pub mod dropbear;
+pub mod enrol;
 pub mod gate;
 pub mod git;
 pub mod lftp;

@@ -87,6 +87,12 @@ impl<'a> Otpgate<'a> {
         }
     }
 
+    /// Invites `user`, and returns the ticket; `arguments` are more arguments, such as `--expires`.
+    pub fn invite(&self, user: &str, arguments: &[&str]) -> String {
+        let json = self.json(&[&["invite", user, "--json"][..], arguments].concat());
+        text(&json, "invite").to_owned()
+    }
+
     /// What `otpgate show` says of the user.
     pub fn show(&self, user: &str) -> Value {
         self.json(&["show", user, "--json"])
@@ -106,7 +112,8 @@ impl<'a> Otpgate<'a> {
         processes::run(&mut command, &self.sandbox.scratch())
     }
 
-    fn must(&self, arguments: &[&str]) -> Finished {
+    /// Runs it, and it has to succeed.
+    pub fn must(&self, arguments: &[&str]) -> Finished {
         let finished = self.run(arguments);
         assert!(finished.success(), "otpgate {arguments:?}: {finished:?}");
         finished

@@ -1,4 +1,4 @@
-//! Promise 5: no oracle. Whoever guesses cannot tell known, unknown, locked and disabled users apart.
+//! Promise 5: no oracle. Whoever guesses cannot tell known, unknown, locked, disabled and invited users apart.
 //!
 //! Compared for some wrong answers, with everything else equal: what is shown, style and text; the
 //! PAM code; and under strace the system calls from the answer to the verdict, in order. Of each call
@@ -33,12 +33,14 @@ fn compare_all(and_then: &[&str]) {
         installation.must(&["init"]);
         // Names of one length: nothing else of a name may show.
         for name in [
-            "enrolled", "unlisted", "barehand", "disabled", "throttle", "shut-out",
+            "enrolled", "unlisted", "barehand", "disabled", "throttle", "shut-out", "newcomer",
         ] {
             if name != "unlisted" {
                 sandbox.add_user(name);
             }
-            if !["unlisted", "barehand"].contains(&name) {
+            if name == "newcomer" {
+                installation.must(&["invite", name]);
+            } else if !["unlisted", "barehand"].contains(&name) {
                 installation.enroll(name, &["--totp"]);
             }
         }
@@ -164,11 +166,14 @@ const ANSWERS: [&str; 4] = ["000000", "ABCDE-FGHJK-MNPQR-STVWX-YZ234", "letmein"
 fn assert_same_for_all(installation: &Installation, answer: &str) {
     // So that she does not wait like the one who does.
     installation.must(&["unlock", "enrolled"]);
+    installation.must(&["unlock", "newcomer"]);
     let model = observe(installation, "enrolled", answer);
     let commits = |call: &&String| call.starts_with("pwrite64(") || call.starts_with("fdatasync(");
     let commits = model.calls.iter().filter(commits).count();
     assert_eq!(commits, 2, "one write, made durable: {model:#?}");
-    for user in ["unlisted", "barehand", "disabled", "throttle", "shut-out"] {
+    for user in [
+        "unlisted", "barehand", "disabled", "throttle", "shut-out", "newcomer",
+    ] {
         let who = format!("{user} against enrolled, answer {answer:?}");
         let other = observe(installation, user, answer);
         assert_eq!(other.code, "PAM_AUTH_ERR", "{who}");

@@ -23,7 +23,7 @@ pub fn psftp(login: &Login, commands: &str) -> ClientRun {
     login.run(&mut on_a_terminal(&psftp))
 }
 
-fn putty(program: &str, login: &Login) -> Command {
+pub(super) fn putty(program: &str, login: &Login) -> Command {
     let mut command = Command::new(program);
     command.args([
         "-P",
