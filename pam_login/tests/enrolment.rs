@@ -395,6 +395,28 @@ fn of_two_dialogues_at_once_one_enrols() {
 }
 
 #[test]
+fn a_new_invite_ends_the_dialogues_of_the_old_one() {
+    let scene = Rc::new(Scene::new(""));
+    let inner = Rc::clone(&scene);
+    let meanwhile = Event::Reads(Box::new(move |_| {
+        let (invite, _) = Invite::generate(NOW.plus(3600)).unwrap();
+        let store = inner.store();
+        let replace = |account: &mut Account, _: &mut State| {
+            account.invite = Some(invite);
+            Ok(())
+        };
+        let alice = UserName::from("alice");
+        store.administer().unwrap().update(&alice, replace).unwrap();
+        Some(b"yes".to_vec())
+    }));
+    let told = Event::Reads(Box::new(|_| None));
+    let events = vec![scene.ticket(), proves(), meanwhile, told];
+    let mut script = Script::new("alice", events);
+    assert_eq!(scene.log_in(&mut script), Outcome::NotEnrolled);
+    assert!(scene.devices("alice").is_empty());
+}
+
+#[test]
 fn silence_enrols_nobody() {
     let scene = Scene::new("");
     let mut script = Script::new("alice", vec![scene.ticket()]);

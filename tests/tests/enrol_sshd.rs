@@ -161,7 +161,7 @@ fn a_dialogue_that_ends_early_leaves_nothing_and_three_of_them_use_the_invite_up
 }
 
 #[test]
-fn of_two_dialogues_at_once_one_enrols_and_only_its_key_counts() {
+fn of_two_dialogues_at_once_one_enrols() {
     sandbox::run(|sandbox| {
         let dora = Newcomer::new(sandbox);
         let invite = dora.otpgate.invite("dora", &[]);

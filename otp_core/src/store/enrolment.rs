@@ -77,7 +77,7 @@ fn install(account: &mut Account, state: &mut State, device: FirstDevice) {
     account.invite = None;
     account.recovery = device.recovery;
     state.set_token(device.used);
-    state.admissions = None;
+    // How often the invite has let in stays written: a crash before the account is replaced leaves it in force.
     // They are in with it: the next login from there is one from a usual place.
     state.throttle.succeed(device.source, device.now);
     state.failures_since_success = 0;
