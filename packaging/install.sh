@@ -33,6 +33,8 @@ put() {
 
 put 644 "$programs/libpam_otpgate.so" "$module_directory/pam_otpgate.so"
 put 755 "$programs/otpgate" /usr/bin/otpgate
+# SSH_ASKPASS takes a program without arguments.
+ln -s otpgate "$destination/usr/bin/otpgate-askpass"
 put 755 "$programs/otpgate-sshd" /usr/sbin/otpgate-sshd
 
 # Cargo leaves the symbols of a program whose package has optimisation of its own.
@@ -74,8 +76,9 @@ mkdir -p "$destination/usr/share/bash-completion/completions" "$destination$zsh"
 "$programs/otpgate" completions fish > "$destination/usr/share/fish/vendor_completions.d/otpgate.fish"
 
 samples=/usr/share/doc/otpgate/examples
-for sample in pam.d/sshd pam.d/sshd-enrol pam.d/sudo pam.d/combined sshd_config.d/otpgate.conf \
-    channels/mail.toml channels/relay.toml channels/pushover.toml channels/ntfy.toml channels/sms.toml channels/webhook.toml channels/command.toml; do
+for sample in ansible.cfg askpass.toml pam.d/sshd pam.d/sshd-enrol pam.d/sudo pam.d/combined sshd_config.d/otpgate.conf \
+    channels/mail.toml channels/relay.toml channels/pushover.toml channels/ntfy.toml channels/sms.toml \
+    channels/webhook.toml channels/command.toml; do
     put 644 "examples/$sample" "$samples/$sample"
 done
 put 644 packaging/fail2ban/jail.conf "$samples/fail2ban/jail.d/otpgate.conf"

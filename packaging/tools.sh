@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev libpam0g-dev make"
 demo="$build openssh-client openssh-sftp-server expect oathtool"
-test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime git groff lftp libpam-google-authenticator
+test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime git groff keyutils lftp libpam-google-authenticator
     libpam-oath login man-db mount openssh-server openssl passwd putty-tools python3 python3-venv rsync strace
     sudo util-linux zbar-tools"
 

@@ -1,5 +1,6 @@
 //! What can be typed. Help texts, completions and man pages are made from here.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -101,6 +102,12 @@ pub enum Command {
     /// Looks at the state, the clock, the pam.d files and what sshd really runs with. Exit status: 0
     /// clean, 1 warnings, 2 errors.
     Check(Check),
+    /// Answer ssh's questions for a script: SSH_ASKPASS=/usr/bin/otpgate-askpass.
+    ///
+    /// ssh starts it with a question. `Password:` and `Verification code:` of the logins in
+    /// ~/.config/otpgate/askpass.toml (or the file that OTPGATE_ASKPASS names) are answered, once per
+    /// connection; everything else is refused. Exit status: 0, or 1 and nothing printed.
+    Askpass(Askpass),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -505,4 +512,22 @@ pub struct Check {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub places: Places,
+}
+
+/// `otpgate askpass`.
+#[derive(Debug, Args)]
+pub struct Askpass {
+    /// The question, from ssh.
+    #[arg(
+        allow_hyphen_values = true,
+        required_unless_present_any = ["run", "test"],
+        conflicts_with_all = ["run", "test"]
+    )]
+    pub prompt: Option<OsString>,
+    /// Start a command whose ssh asks here: SSH_ASKPASS and SSH_ASKPASS_REQUIRE are set for it alone.
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "test")]
+    pub run: Vec<OsString>,
+    /// Say whether everything that askpass.toml names can be read, without using up a code.
+    #[arg(long)]
+    pub test: bool,
 }

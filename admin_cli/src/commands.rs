@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod askpass;
 mod check;
 mod check_delivery;
 mod check_invites;
@@ -68,6 +69,7 @@ pub fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Repair(arguments) => repair::run(&context, arguments),
         Command::Seal(what) => seal::run(&context, what),
         Command::Check(arguments) => check::run(&context, arguments),
+        Command::Askpass(arguments) => askpass::run(&context, arguments),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { out } => generate::man(out.as_deref()),
     }

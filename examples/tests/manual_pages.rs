@@ -114,3 +114,12 @@ fn otpgate_sshd_toml_has_every_key_with_its_default() {
     sample.remove("authentication_methods = [\"publickey,keyboard-interactive\"]");
     assert_eq!(described, sample);
 }
+
+#[test]
+fn otpgate_askpass_toml_has_every_key_with_its_default() {
+    let described = heads("../packaging/man/otpgate-askpass.toml.5", "Li");
+    let sample = settings("askpass.toml");
+    let missing: Vec<&String> = described.difference(&sample).collect();
+    assert!(missing.is_empty(), "not in askpass.toml: {missing:?}");
+    assert_eq!(keys(&described), keys(&sample));
+}

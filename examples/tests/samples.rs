@@ -6,7 +6,8 @@
     clippy::indexing_slicing
 )]
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -135,5 +136,35 @@ fn every_option_of_the_module_is_described() {
             text.contains(&format!("`{option}`")),
             "{option} is not in examples/README.md"
         );
+    }
+}
+
+#[test]
+fn the_answers_for_scripts_are_understood_and_name_every_key() {
+    let text = fs::read_to_string(sample("askpass.toml")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let load = |text: &str| {
+        let path = directory.path().join("askpass.toml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        admin_cli::askpass::config::Config::load(&path).map_err(|error| error.to_string())
+    };
+    load(&text).unwrap();
+    let all: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or(line))
+        .filter(|line| line.contains(" = ") || line.starts_with("[["))
+        .collect();
+    load(&all.join("\n")).unwrap();
+    for section in ["", "[[login]]\n"] {
+        let unknown = load(&format!("{section}unknown = 1\n")).unwrap_err();
+        let keys: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert!(keys.len() > 2, "{unknown}");
+        for key in keys.into_iter().filter(|key| *key != "login") {
+            let there = all
+                .iter()
+                .any(|line| line.starts_with(&format!("{key} = ")));
+            assert!(there, "{key} is not in examples/askpass.toml");
+        }
     }
 }

@@ -34,5 +34,6 @@ pub mod server;
 pub mod sshd;
 pub mod strace;
 pub mod syslog;
+pub mod unattended;
 pub mod users;
 pub mod wire;

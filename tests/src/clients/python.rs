@@ -59,6 +59,11 @@ impl Python {
         }
     }
 
+    /// A program of the environment's, for root: an interpreter in root's home is nobody else's.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.interpreter.with_file_name(name)
+    }
+
     /// A login through `paramiko.Transport.auth_interactive`.
     pub fn paramiko(&self, login: &Login, job: &Job) -> ClientRun {
         self.script("paramiko_client.py", login, job)
