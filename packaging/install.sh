@@ -76,9 +76,9 @@ mkdir -p "$destination/usr/share/bash-completion/completions" "$destination$zsh"
 "$programs/otpgate" completions fish > "$destination/usr/share/fish/vendor_completions.d/otpgate.fish"
 
 samples=/usr/share/doc/otpgate/examples
-for sample in ansible.cfg askpass.toml pam.d/sshd pam.d/sshd-enrol pam.d/sudo pam.d/combined sshd_config.d/otpgate.conf \
-    channels/mail.toml channels/relay.toml channels/pushover.toml channels/ntfy.toml channels/sms.toml \
-    channels/webhook.toml channels/command.toml; do
+samples_to_copy=$(cd examples && find ansible.cfg askpass.toml channels clients pam.d/combined pam.d/sshd \
+    pam.d/sshd-enrol pam.d/sudo policies sshd_config.d -type f ! -name '*.pyc')
+for sample in $samples_to_copy; do
     put 644 "examples/$sample" "$samples/$sample"
 done
 put 644 packaging/fail2ban/jail.conf "$samples/fail2ban/jail.d/otpgate.conf"

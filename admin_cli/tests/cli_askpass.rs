@@ -1,5 +1,12 @@
 //! `otpgate-askpass`, started as ssh starts it: once per question, by a process that lives on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod support;
 
 use std::fs::{self, Permissions};

@@ -109,7 +109,7 @@ impl Server {
             .unwrap();
         let file = file.into_temp_path().keep().unwrap();
         let mut child = python
-            .program(script)
+            .helper(script)
             .args(before)
             .args([
                 pki.directory.join("server.pem"),

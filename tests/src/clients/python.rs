@@ -98,7 +98,7 @@ impl Python {
     }
 
     /// A script that is no client, with its arguments to come.
-    pub fn program(&self, name: &str) -> Command {
+    pub fn helper(&self, name: &str) -> Command {
         let mut command = Command::new(&self.interpreter);
         command.arg("-B").arg(helper(name));
         command
