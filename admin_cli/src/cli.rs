@@ -509,6 +509,18 @@ pub struct Check {
     /// What sshd does for logins from this address.
     #[arg(long, value_name = "ADDRESS")]
     pub from: Option<IpAddr>,
+    /// Instead of all that: which rule applies to this user, why the earlier ones do not, and what a login
+    /// would be asked. Exit status: 0, or 1 when nobody could log in so.
+    #[arg(long, value_name = "USER", conflicts_with = "user")]
+    pub explain: Option<String>,
+    /// With --explain: at this PAM service.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "sshd",
+        requires = "explain"
+    )]
+    pub service: String,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub places: Places,

@@ -11,6 +11,7 @@ mod code;
 mod deliver;
 mod enroll;
 mod enroll_delivered;
+mod explain;
 mod export;
 mod generate;
 mod import;

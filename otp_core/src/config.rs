@@ -53,6 +53,8 @@ pub struct Config {
     pub profiles: BTreeMap<String, Profile>,
     /// The rules, in order.
     pub rules: Vec<Rule>,
+    /// The line on which each of them begins, from 1.
+    pub rule_lines: Vec<usize>,
     /// Codes that are sent, whatever the channel.
     pub delivery: Delivery,
     /// The ways to send one, by name.
@@ -139,6 +141,7 @@ impl Default for Config {
             parameters: Parameters::default(),
             profiles: BTreeMap::new(),
             rules: Vec::new(),
+            rule_lines: Vec::new(),
             delivery: Delivery::default(),
             channels: BTreeMap::new(),
             google_authenticator_files: GoogleAuthenticatorFiles::default(),
@@ -186,7 +189,7 @@ impl Config {
             let start = error.span().map_or(0, |span| span.start);
             fail(line_of(text, start), explain(text, start, error.message()))
         })?;
-        file.check()
+        file.check(text)
             .map_err(|(key, problem)| fail(line_of_key(text, key), problem))
     }
 }

@@ -103,8 +103,34 @@ pub fn first_match<E>(
     Ok((Then::default(), None))
 }
 
+/// A condition of a rule that a login does not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmet {
+    /// The user is not named.
+    Users,
+    /// The user is in none of the groups.
+    Groups,
+    /// The service is not named.
+    Services,
+    /// The address is in none of the networks, or is not known.
+    From,
+}
+
 impl Rule {
+    /// The conditions that keep the rule from applying to a user with these groups; none when it applies.
+    pub fn unmet(&self, login: &Login<'_>, groups: &[Vec<u8>]) -> impl Iterator<Item = Unmet> {
+        let member = |group: &String| groups.iter().any(|name| name == group.as_bytes());
+        let wanted = self.groups.as_ref();
+        let groups = wanted.is_some_and(|wanted| !wanted.iter().any(member));
+        let others = self.unmet_apart_from_groups(login);
+        others.chain(groups.then_some(Unmet::Groups))
+    }
+
     fn matches_apart_from_groups(&self, login: &Login<'_>) -> bool {
+        self.unmet_apart_from_groups(login).next().is_none()
+    }
+
+    fn unmet_apart_from_groups(&self, login: &Login<'_>) -> impl Iterator<Item = Unmet> + use<> {
         let known = |name: &String| login.names.iter().any(|known| known == name.as_bytes());
         let user = |names: &Vec<String>| names.iter().any(known);
         let service = |names: &Vec<String>| names.iter().any(|name| name == login.service);
@@ -112,9 +138,13 @@ impl Rule {
             Origin::Address(address) => networks.iter().any(|network| network.contains(&address)),
             Origin::Local | Origin::Opaque => false,
         };
-        self.users.as_ref().is_none_or(user)
-            && self.services.as_ref().is_none_or(service)
-            && self.from.as_ref().is_none_or(network)
+        let met = [
+            (self.users.as_ref().is_none_or(user), Unmet::Users),
+            (self.services.as_ref().is_none_or(service), Unmet::Services),
+            (self.from.as_ref().is_none_or(network), Unmet::From),
+        ];
+        let unmet = met.into_iter().filter(|(met, _)| !met);
+        unmet.map(|(_, condition)| condition)
     }
 }
 
@@ -177,6 +207,33 @@ mod tests {
                 expected,
                 "{user} {service} {rhost}"
             );
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_rule_from_applying_is_what_the_first_match_goes_by() {
+        let robots = [b"robots".to_vec()];
+        let login = |names, service, rhost: &[u8]| Login {
+            names,
+            service,
+            origin: Origin::from_pam(Some(rhost), None, None),
+        };
+        let unmet = |position: usize, login: &Login<'_>, groups: &[Vec<u8>]| -> Vec<Unmet> {
+            rules()[position].unmet(login, groups).collect()
+        };
+        let r2d2 = [b"r2d2".to_vec()];
+        let inside = login(&r2d2, "sshd", b"192.0.2.1");
+        assert_eq!(unmet(0, &inside, &robots), [Unmet::Users]);
+        assert_eq!(unmet(1, &inside, &robots), []);
+        assert_eq!(unmet(1, &inside, &[]), [Unmet::Groups]);
+        let outside = login(&r2d2, "sshd", b"198.51.100.1");
+        assert_eq!(unmet(1, &outside, &[]), [Unmet::From, Unmet::Groups]);
+        assert_eq!(unmet(2, &outside, &robots), [Unmet::Services]);
+        for (login, groups) in [(inside, &robots[..]), (outside, &[])] {
+            let known = || Ok::<_, Infallible>(groups.to_vec());
+            let (_, first) = first_match(&rules(), &login, known).unwrap();
+            let expected = (0..3).find(|position| unmet(*position, &login, groups).is_empty());
+            assert_eq!(first, expected);
         }
     }
 

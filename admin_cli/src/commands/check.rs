@@ -7,12 +7,12 @@ use otp_core::config::Config;
 use otp_core::rules::Then;
 use pam_login::options::Options;
 
-use super::Context;
 use super::check_delivery::check_delivery;
 use super::check_invites::check_open_rules;
 use super::check_own_files::check_own_files;
 use super::check_store::{check_store, configuration_finding, named_config_finding};
 use super::setup::paths;
+use super::{Context, explain};
 use crate::cli::Check;
 use crate::error::CliError;
 use crate::host::finding::{Finding, exit_status, render, sorted};
@@ -21,6 +21,9 @@ use crate::host::pam_stack::{auth_lines, named_configs};
 use crate::host::{CheckRequest, check_host};
 
 pub(super) fn run(context: &Context<'_>, arguments: &Check) -> Result<u8, CliError> {
+    if let Some(user) = &arguments.explain {
+        return explain::run(context, user, arguments);
+    }
     context.refuse_missing_config()?;
     let config = Config::load(context.named_config());
     let mut findings = Vec::new();

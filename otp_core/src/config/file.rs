@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::channel::{ChannelSection, check_all};
 use super::delivery::DeliverySection;
+use super::explain::line_of;
 use super::rule_check::check_rules;
 use super::values::{wait, within};
 use super::{Config, DEFAULT_STATE_DIR, GoogleAuthenticatorFiles, Profile};
@@ -32,7 +34,7 @@ pub(super) struct File {
     delivery: DeliverySection,
     channel: BTreeMap<String, ChannelSection>,
     profile: BTreeMap<String, Profile>,
-    rule: Vec<Rule>,
+    rule: Vec<Spanned<Rule>>,
     google_authenticator_files: GoogleAuthenticatorFiles,
     enrol_until: Option<Day>,
 }
@@ -138,7 +140,7 @@ impl ThrottleSection {
 
 impl File {
     /// What no single key can tell. An error carries the key that it is about.
-    pub(super) fn check(self) -> Result<Config, (&'static str, String)> {
+    pub(super) fn check(self, text: &str) -> Result<Config, (&'static str, String)> {
         if !self.state_dir.is_absolute() {
             return Err(("state_dir", "state_dir: takes an absolute path".to_owned()));
         }
@@ -172,7 +174,13 @@ impl File {
             let problem = "known_source_allowance: fewer than max_failures, or nobody could log in from anywhere new";
             return Err(("known_source_allowance", problem.to_owned()));
         }
-        check_rules(&self.rule)?;
+        let lines = self
+            .rule
+            .iter()
+            .map(|rule| line_of(text, rule.span().start));
+        let rule_lines = lines.collect();
+        let rules: Vec<Rule> = self.rule.into_iter().map(Spanned::into_inner).collect();
+        check_rules(&rules)?;
         let (delivery, sent) = self.delivery.check()?;
         let reach = Reach {
             totp_window: self.totp.window,
@@ -189,7 +197,8 @@ impl File {
                 delivery: sent,
             },
             profiles: self.profile,
-            rules: self.rule,
+            rules,
+            rule_lines,
             delivery,
             channels: check_all(self.channel)?,
             google_authenticator_files: self.google_authenticator_files,

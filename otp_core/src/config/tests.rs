@@ -68,6 +68,12 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn each_rule_knows_the_line_on_which_it_begins() {
+    let text = "# first\n[[rule]]\nthen = \"skip\"\n\n[totp]\nwindow = 1\n\n  [[rule]] # indented\n\nthen = \"deny\"\n";
+    assert_eq!(parse(text).unwrap().rule_lines, [2, 8]);
+}
+
+#[test]
 fn errors_name_line_key_and_what_would_be_right() {
     for (text, expected) in [
         (
