@@ -45,6 +45,7 @@ fn each_code_lets_in_once() {
         let expected = Verdict::Accepted(Accepted {
             proof: Proof::Recovery { left: 10 - used },
             code_length: 0,
+            recovery_left: Some(10 - used),
         });
         assert_eq!(verdict, expected);
         assert_eq!(desk.verify("alice", code), "replayed");

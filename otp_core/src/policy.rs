@@ -60,6 +60,8 @@ pub struct Accepted {
     pub proof: Proof,
     /// Bytes of a combined answer that are the code; 0 for a plain answer.
     pub code_length: usize,
+    /// How many recovery codes are left after this login; `None` for who never had any.
+    pub recovery_left: Option<usize>,
 }
 
 /// Whose code it was.
@@ -186,7 +188,12 @@ pub fn decide(
         work: Work::default(),
         looked_for_scratch: false,
     };
-    let verdict = judge.verdict(&mut state);
+    let mut verdict = judge.verdict(&mut state);
+    if let Verdict::Accepted(accepted) = &mut verdict
+        && account.recovery_ids().next().is_some()
+    {
+        accepted.recovery_left = Some(state.recovery_left(account));
+    }
     // After an acceptance too: should the commit then fail, the time must not tell what was decided.
     judge.work.pad(&parameters.reach);
     judge.pad_scratch();
@@ -386,6 +393,7 @@ impl Judge<'_> {
             (Some(proof), ..) => Ok(Accepted {
                 proof,
                 code_length: length,
+                recovery_left: None,
             }),
             (None, Some(refusal), _) => Err(refusal),
             (None, None, Some(token)) => Err(Refusal::OutOfWindow { token }),
@@ -477,6 +485,7 @@ impl Judge<'_> {
         Ok(Accepted {
             proof: Proof::Recovery { left },
             code_length,
+            recovery_left: None,
         })
     }
 

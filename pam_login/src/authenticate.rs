@@ -3,7 +3,7 @@
 use otp_core::answer::{Answer, NotEvaluated};
 use otp_core::clock::Clock;
 use otp_core::config::{Config, ConfigError, GoogleAuthenticatorFiles};
-use otp_core::policy::{Accepted, Attempt, Proof, Verdict};
+use otp_core::policy::{Accepted, Attempt, Verdict};
 use otp_core::recovery;
 use otp_core::rules::{self, Then};
 use otp_core::source::Origin;
@@ -152,14 +152,10 @@ fn conclude(host: &mut impl Host, login: &Login, verdict: &Verdict, quiet: bool)
         }
         Verdict::Accepted(accepted) => {
             subject.accepted(host, accepted);
-            if let Proof::Recovery { left } = accepted.proof
-                && left < recovery::FEW
+            if let Some(left) = accepted.recovery_left.filter(|left| *left < recovery::FEW)
                 && !quiet
             {
-                let text =
-                    format!("Recovery codes left: {left}. Ask your administrator for new ones.");
-                // Somebody who cannot be told is still in.
-                let _ = host.send(MessageStyle::TextInfo, &text);
+                warn_of_few_recovery_codes(host, left);
             }
             Outcome::Accepted
         }
@@ -168,6 +164,14 @@ fn conclude(host: &mut impl Host, login: &Login, verdict: &Verdict, quiet: bool)
             Outcome::Refused
         }
     }
+}
+
+/// After any login, for whoever loses the phone needs them then. OpenSSH keeps the text until the session
+/// begins and shows it on a terminal; SFTP and commands do not see it, so nothing depends on its being read.
+fn warn_of_few_recovery_codes(host: &mut impl Host, left: usize) {
+    let text = format!("Recovery codes left: {left}. Ask your administrator for new ones.");
+    // Somebody who cannot be told is still in.
+    let _ = host.send(MessageStyle::TextInfo, &text);
 }
 
 /// Who logs in where.

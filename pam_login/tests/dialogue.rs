@@ -42,6 +42,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with_recovery_codes(4)
+    }
+
+    fn with_recovery_codes(count: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = init(&directory.path().join("state")).unwrap();
         let token = Token {
@@ -63,9 +67,12 @@ impl Scene {
         let alice = UserName::from("alice");
         let mut account = Account::new(&alice, NOW);
         account.tokens.push(token.clone());
-        account
-            .recovery
-            .push(StoredRecoveryCode::new(&recovery).unwrap());
+        for place in 0..count {
+            let other = RecoveryCode::generate().unwrap();
+            let code = if place == 0 { &recovery } else { &other };
+            let stored = StoredRecoveryCode::new(code).unwrap();
+            account.recovery.push(stored);
+        }
         let state = State::new(&account);
         store
             .administer()
@@ -363,16 +370,50 @@ fn forward_pass_cuts_the_code_off_and_hands_the_password_on() {
         "a refused password is not handed on"
     );
     let recovery = format!("hunter2{}", *scene.recovery.expose());
-    let events = vec![
-        Event::Asked("Password & verification code: ", recovery.into_bytes()),
-        Event::Shown("Recovery codes left: 0. Ask your administrator for new ones."),
-    ];
+    let events = vec![Event::Asked(
+        "Password & verification code: ",
+        recovery.into_bytes(),
+    )];
     let mut script = Script::new("alice", events);
     assert_eq!(
         scene.log_in(&["forward_pass"], &mut script),
         Outcome::Accepted
     );
     assert_eq!(script.password.as_deref().unwrap(), b"hunter2");
+}
+
+#[test]
+fn any_login_says_when_few_recovery_codes_are_left() {
+    for (count, shown) in [
+        (0, None),
+        (
+            1,
+            Some("Recovery codes left: 1. Ask your administrator for new ones."),
+        ),
+        (
+            2,
+            Some("Recovery codes left: 2. Ask your administrator for new ones."),
+        ),
+        (3, None),
+    ] {
+        let scene = Scene::with_recovery_codes(count);
+        let mut events = vec![asked(scene.code(0))];
+        events.extend(shown.map(Event::Shown));
+        let accepted = scene.log_in(&[], &mut Script::new("alice", events));
+        assert_eq!(accepted, Outcome::Accepted, "{count}");
+        let events = vec![asked(scene.code(1))];
+        let accepted = scene.log_in(&["quiet"], &mut Script::new("alice", events));
+        assert_eq!(accepted, Outcome::Accepted, "{count}, quietly");
+    }
+    let scene = Scene::with_recovery_codes(3);
+    let events = vec![
+        asked(scene.recovery.expose().as_bytes().to_vec()),
+        Event::Shown("Recovery codes left: 2. Ask your administrator for new ones."),
+    ];
+    assert_eq!(
+        scene.log_in(&[], &mut Script::new("alice", events)),
+        Outcome::Accepted
+    );
 }
 
 #[test]

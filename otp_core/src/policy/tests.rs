@@ -299,17 +299,39 @@ fn recovery_codes_let_in_once_each() {
     let accepted = Accepted {
         proof: Proof::Recovery { left: 1 },
         code_length: 0,
+        recovery_left: Some(1),
     };
     assert_eq!(scene.type_code(&typed), Verdict::Accepted(accepted));
     assert_eq!(scene.type_code(&typed), Verdict::Refused(Refusal::Replayed));
     let accepted = Accepted {
         proof: Proof::Recovery { left: 0 },
         code_length: 0,
+        recovery_left: Some(0),
     };
     assert_eq!(
         scene.type_code(&codes[1].expose()),
         Verdict::Accepted(accepted)
     );
+}
+
+#[test]
+fn every_login_knows_how_many_recovery_codes_are_left() {
+    let mut scene = Scene::new(vec![totp_token("phone")]);
+    let left = |scene: &mut Scene, typed: &str| match scene.type_code(typed) {
+        Verdict::Accepted(accepted) => accepted.recovery_left,
+        Verdict::Refused(refusal) => panic!("{refusal:?}"),
+    };
+    let step = scene.step();
+    let code = scene.code(0, step);
+    assert_eq!(left(&mut scene, &code), None, "there never were any");
+    let codes = [0; 2].map(|_: i32| RecoveryCode::generate().unwrap());
+    let stored = codes
+        .iter()
+        .map(|code| StoredRecoveryCode::new(code).unwrap());
+    scene.account.recovery = stored.collect();
+    assert_eq!(left(&mut scene, &codes[0].expose()), Some(1));
+    let code = scene.code(0, step + 1);
+    assert_eq!(left(&mut scene, &code), Some(1));
 }
 
 #[test]
@@ -326,6 +348,7 @@ fn scratch_codes_let_in_once_each_beside_a_device_of_eight_digits() {
         let accepted = Accepted {
             proof: Proof::Recovery { left },
             code_length: 0,
+            recovery_left: Some(left),
         };
         assert_eq!(scene.type_code(typed), Verdict::Accepted(accepted));
         assert_eq!(scene.type_code(typed), Verdict::Refused(Refusal::Replayed));
@@ -348,6 +371,7 @@ fn a_scratch_code_behind_a_password_is_cut_off() {
     let accepted = Accepted {
         proof: Proof::Recovery { left: 0 },
         code_length: 8,
+        recovery_left: Some(0),
     };
     let typed = Answer::parse_combined(Some(b"hunter2-12345678"));
     assert_eq!(
