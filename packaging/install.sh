@@ -76,8 +76,8 @@ mkdir -p "$destination/usr/share/bash-completion/completions" "$destination$zsh"
 "$programs/otpgate" completions fish > "$destination/usr/share/fish/vendor_completions.d/otpgate.fish"
 
 samples=/usr/share/doc/otpgate/examples
-samples_to_copy=$(cd examples && find ansible.cfg askpass.toml channels clients pam.d/combined pam.d/sshd \
-    pam.d/sshd-enrol pam.d/sudo policies sshd_config.d -type f ! -name '*.pyc')
+samples_to_copy=$(cd examples && find HELPDESK.md ansible.cfg askpass.toml channels clients pam.d/combined \
+    pam.d/sshd pam.d/sshd-enrol pam.d/sudo policies sshd_config.d -type f ! -name '*.pyc')
 for sample in $samples_to_copy; do
     put 644 "examples/$sample" "$samples/$sample"
 done

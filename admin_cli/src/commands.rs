@@ -14,6 +14,7 @@ mod enroll_delivered;
 mod explain;
 mod export;
 mod generate;
+mod help_desk;
 mod import;
 mod init;
 mod invite;
@@ -38,6 +39,7 @@ use otp_core::config::{Config, DEFAULT_PATH};
 use otp_core::store::FilesStore;
 use otp_core::user_name::UserName;
 
+use crate::audit::Change;
 use crate::cli::{Cli, Command};
 use crate::error::CliError;
 use crate::output;
@@ -47,6 +49,14 @@ use crate::output;
 /// # Errors
 /// [`CliError`] says what, where, and what to do.
 pub fn run(cli: &Cli) -> Result<u8, CliError> {
+    let result = dispatch(cli);
+    if let Some(change) = Change::of(&cli.command) {
+        change.record(&result);
+    }
+    result
+}
+
+fn dispatch(cli: &Cli) -> Result<u8, CliError> {
     let context = Context { cli };
     match &cli.command {
         Command::Setup(arguments) => setup::run(&context, arguments),

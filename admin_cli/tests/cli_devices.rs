@@ -247,10 +247,10 @@ fn a_disabled_user_is_refused_until_enabled() {
     let desk = Desk::new();
     let enrolled = desk.enroll("alice", &[]);
     let code = totp_at(now(), &[], &enrolled.secret);
-    assert_eq!(
-        desk.must(&["disable", "alice"]),
-        "alice is disabled: every code is refused.\n"
-    );
+    let said = desk.must(&["disable", "alice"]);
+    let (what, next) = said.split_once('\n').unwrap();
+    assert_eq!(what, "alice is disabled: every code is refused.");
+    assert!(next.contains("`loginctl terminate-user alice`"), "{said}");
     assert_eq!(desk.show("alice")["enabled"], false);
     assert!(
         desk.must(&["show", "alice"])
@@ -360,10 +360,10 @@ fn the_last_device_leaves_recovery_codes_alone() {
 fn a_removed_user_leaves_no_file() {
     let desk = Desk::new();
     let old = desk.enroll("alice", &[]);
-    assert_eq!(
-        desk.must(&["remove", "alice"]),
-        "alice is no longer enrolled.\n"
-    );
+    let said = desk.must(&["remove", "alice"]);
+    let (what, next) = said.split_once('\n').unwrap();
+    assert_eq!(what, "alice is no longer enrolled.");
+    assert!(next.contains("`usermod --expiredate 1 alice`"), "{said}");
     assert!(!desk.account_file("alice").exists() && !desk.state_file("alice").exists());
     let ran = desk.run_with(&["verify", "alice"], "123456\n");
     assert_eq!(
@@ -403,4 +403,28 @@ fn damaged_users_are_removed_by_force() {
     assert!(ran.error().contains("bob: is not enrolled"), "{ran:?}");
     let ran = desk.run(&["remove", "bob", "--force", "--device", "phone"]);
     assert!(ran.stderr.contains("cannot be used with"), "{ran:?}");
+}
+
+#[test]
+fn two_devices_overlap_until_the_old_one_is_taken_away() {
+    let desk = Desk::new();
+    let old = desk.enroll("alice", &[]);
+    let said = desk.must(&[
+        "enroll",
+        "alice",
+        "--device",
+        "new",
+        "--no-confirm",
+        "--qr",
+        "none",
+    ]);
+    assert!(
+        said.contains("Codes of phone still count too. When alice has logged in with new: `otpgate remove alice --device phone`"),
+        "{said}"
+    );
+    let code = totp_at(now(), &[], &old.secret);
+    assert_eq!(desk.verify("alice", &code), "accepted");
+    desk.must(&["remove", "alice", "--device", "phone"]);
+    assert_eq!(desk.verify("alice", &code), "wrong");
+    assert_eq!(desk.show("alice")["devices"][0]["id"], "new");
 }

@@ -475,7 +475,7 @@ fn a_second_device_stands_beside_the_first() {
     assert!(!text.contains("Recovery codes"), "{text}");
     let end = "alice is enrolled with the device third.\n\
                The recovery codes stay as they were; `otpgate recovery alice` makes new ones.\n";
-    assert!(text.ends_with(end), "{text}");
+    assert!(text.contains(end), "{text}");
 }
 
 #[test]

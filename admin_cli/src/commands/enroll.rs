@@ -12,7 +12,7 @@ use otp_core::store::{FilesStore, Store as _};
 use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
 
-use super::{Context, enroll_delivered, user_name};
+use super::{Context, enroll_delivered, help_desk, user_name};
 use crate::cli::Enroll;
 use crate::error::{CliError, OK};
 use crate::qr::{self, Target};
@@ -444,6 +444,7 @@ fn report(
         text.push_str(&format!(
             "The recovery codes stay as they were; `otpgate recovery {user}` makes new ones.\n"
         ));
+        text.push_str(&help_desk::after_another_device(context, &user, &token.id)?);
     }
     text.push_str(&recovery_text(&exposed));
     output::print(&text)

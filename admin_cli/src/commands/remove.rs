@@ -2,7 +2,7 @@
 
 use otp_core::config::GoogleAuthenticatorFiles;
 
-use super::{Context, choose_device, user_name};
+use super::{Context, choose_device, help_desk, name, user_name};
 use crate::cli::Remove;
 use crate::error::CliError;
 
@@ -45,7 +45,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &Remove) -> Result<u8, CliEr
             administration.remove(&user)?;
         }
         let left = left_at_home(context, &arguments.user)?;
-        format!("{} is no longer enrolled.{left}", arguments.user)
+        let advice = help_desk::after_removal(&name::quoted(&user));
+        format!("{} is no longer enrolled.{left}{advice}", arguments.user)
     };
     context.changed(&arguments.user, &text)
 }

@@ -1,6 +1,6 @@
 //! `otpgate disable`, `otpgate enable`.
 
-use super::{Context, choose_device, user_name};
+use super::{Context, choose_device, help_desk, name, user_name};
 use crate::cli::UserDevice;
 use crate::error::CliError;
 
@@ -27,7 +27,11 @@ pub(super) fn run(
     let text = match &arguments.device {
         Some(device) => format!("The device {device} of {} is {verb}.", arguments.user),
         None if enabled => format!("{} is enabled.", arguments.user),
-        None => format!("{} is disabled: every code is refused.", arguments.user),
+        None => format!(
+            "{} is disabled: every code is refused.{}",
+            arguments.user,
+            help_desk::after_disabling(&name::quoted(&user_name(&arguments.user)))
+        ),
     };
     context.changed(&arguments.user, &text)
 }

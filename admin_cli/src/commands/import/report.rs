@@ -10,6 +10,7 @@ use serde_json::json;
 use super::super::{Context, name};
 use super::candidate::Candidate;
 use super::pam_lines::PamChange;
+use crate::audit;
 use crate::error::{CliError, NO, OK};
 use crate::output;
 
@@ -152,6 +153,10 @@ impl<'a> Report<'a> {
             Outcome::Already => &mut self.tally.already,
         };
         *count += 1;
+        if !self.dry_run && outcome != Outcome::Already {
+            let so_far = self.tally.imported + self.tally.replaced;
+            audit::imported(&line.user, outcome.key(), so_far);
+        }
         let plain = line.notes.is_empty() || outcome == Outcome::Already;
         if self.brief && plain {
             return Ok(());
