@@ -7,12 +7,12 @@
 //!
 //! | question | module |
 //! | --- | --- |
-//! | what is being asked, by which login? | [`prompt`] |
-//! | what may be answered, and where is it? | [`config`] |
-//! | how is a password or a secret read? | [`source`], over [`private_file`] |
-//! | which codes are used up, and who has had an answer? | [`memory`] |
-//! | which ssh is asking? | [`client`] |
-//! | how does a script get it all with one word? | [`run`] |
+//! | what is being asked, by which login? | `prompt` |
+//! | what may be answered, and where is it? | `config` |
+//! | how is a password or a secret read? | `source`, over `private_file` |
+//! | which codes are used up, and who has had an answer? | `memory` |
+//! | which ssh is asking? | `client` |
+//! | how does a script get it all with one word? | `run` |
 
 mod client;
 pub mod config;

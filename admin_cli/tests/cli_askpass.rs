@@ -408,3 +408,29 @@ fn run_sets_what_ssh_needs_for_one_command() {
     assert_eq!(ran.status, 2, "{ran:?}");
     assert!(ran.stderr.contains("ln -s"), "{ran:?}");
 }
+
+#[test]
+fn a_home_of_somebody_else_is_not_written_to() {
+    let home = Home::new(LOGIN);
+    // Of root's, or of nobody's for root.
+    let elsewhere = if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(home.root.path(), Some(12_345), None).unwrap();
+        home.root.path()
+    } else {
+        std::path::Path::new("/")
+    };
+    let mut command = home.command("sh");
+    let shell = "\"$0\" \"$1\"; exit $?";
+    command
+        .args(["-c", shell])
+        .arg(home.path("otpgate-askpass"))
+        .arg(PASSWORD)
+        .env("HOME", elsewhere);
+    let ran = support::feed(&mut command, "");
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(
+        ran.stderr.contains("HOME is no directory of this user's"),
+        "{ran:?}"
+    );
+    assert!(!elsewhere.join(".local/state/otpgate").exists());
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use otp_core::config::parse_duration;
@@ -96,14 +97,17 @@ pub fn place() -> Result<PathBuf, CliError> {
     }
     home().map(|home| home.join(IN_HOME)).ok_or_else(|| {
         CliError::no(format!(
-            "this user has no home; name the configuration with {}",
+            "HOME is no directory of this user's; name the configuration with {}",
             super::VARIABLE
         ))
     })
 }
 
+/// The caller's own home. Under sudo HOME may be another's, who could lead root's files elsewhere by links.
 fn home() -> Option<PathBuf> {
-    env::home_dir().filter(|home| home.is_absolute())
+    let caller = rustix::process::geteuid().as_raw();
+    let own = |home: &PathBuf| home.metadata().is_ok_and(|place| place.uid() == caller);
+    env::home_dir().filter(|home| home.is_absolute() && own(home))
 }
 
 impl Config {
@@ -126,7 +130,9 @@ impl Config {
         let state_dir = match (&file.state_dir, &home) {
             (Some(named), home) => source::beside(directory(path), home.as_deref(), named),
             (None, Some(home)) => home.join(STATE_IN_HOME),
-            (None, None) => return Err(" this user has no home; name a state_dir".to_owned()),
+            (None, None) => {
+                return Err(" HOME is no directory of this user's; name a state_dir".to_owned());
+            }
         };
         let longest_wait = match &file.longest_wait {
             None => LONGEST_WAIT,
