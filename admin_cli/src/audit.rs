@@ -9,7 +9,7 @@ use nix::unistd::{Uid, User};
 use otp_core::user_name::UserName;
 use pam_ffi::{Priority, nss, syslog};
 
-use crate::cli::{Command, Import, Seal};
+use crate::cli::{Command, Deliver, Import, Seal};
 use crate::error::{CliError, OK};
 
 /// Of an import each user has a line, up to so many: syslog drops floods, other lines with them.
@@ -54,7 +54,7 @@ impl<'a> Change<'a> {
             },
             Command::Enroll(enroll) => Self {
                 force: enroll.force,
-                ..of_user("enroll", &enroll.user, Some(&enroll.device))
+                ..of_user("enroll", &enroll.user, Some(enroll.device()))
             },
             Command::Import(source) if !dry_run(source) => named("import"),
             Command::Remove(remove) => Self {
@@ -68,6 +68,13 @@ impl<'a> Change<'a> {
             Command::Seal(Seal::Rotate) => named("seal_rotate"),
             Command::Seal(Seal::Off) => named("seal_off"),
             Command::Export(who) => of_user("export", &who.user, None),
+            Command::Invite(who) => of_user("invite", &who.user, None),
+            // It lets nobody in by itself, but whoever reads the message.
+            Command::Deliver(Deliver {
+                user: Some(user),
+                device,
+                ..
+            }) => of_user("deliver", user, device.as_deref()),
             Command::Recovery(who) => of_user("recovery", &who.user, None),
             Command::Unlock(who) => of_user("unlock", &who.user, None),
             Command::Repair(who) => of_user("repair", &who.user, None),
@@ -81,6 +88,7 @@ impl<'a> Change<'a> {
             | Command::TestLogin(_)
             | Command::Check(_)
             | Command::Askpass(_)
+            | Command::Deliver(_)
             | Command::Completions { .. }
             | Command::Man { .. } => return None,
         })

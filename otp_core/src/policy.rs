@@ -467,7 +467,11 @@ impl Judge<'_> {
             generation: self.account.generation,
             left: invite.admissions_left(state.admissions),
         };
-        Ok(Accepted { proof, code_length })
+        Ok(Accepted {
+            proof,
+            code_length,
+            recovery_left: None,
+        })
     }
 
     /// Accepts a recovery or scratch code that is not used up.

@@ -3,7 +3,7 @@
 use otp_core::answer::{Answer, NotEvaluated};
 use otp_core::clock::Clock;
 use otp_core::config::{Config, ConfigError, GoogleAuthenticatorFiles};
-use otp_core::policy::{Accepted, Attempt, Verdict};
+use otp_core::policy::{Accepted, Attempt, Proof, Verdict};
 use otp_core::recovery;
 use otp_core::rules::{self, Then};
 use otp_core::source::Origin;

@@ -70,7 +70,7 @@ fn an_invite_enrols_and_next_time_the_code_is_asked() {
         );
         let log = sandbox.syslog().lines().join("\n");
         for line in [
-            "result=invited user=dora until=",
+            "change=invite user=dora result=done",
             "result=accepted user=dora source=127.0.0.1 service=sshd token=invite kind=invite left=2",
             "result=enrolled user=dora source=127.0.0.1 service=sshd token=phone kind=totp by=invite",
         ] {

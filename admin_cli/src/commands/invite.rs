@@ -8,7 +8,6 @@ use otp_core::state::State;
 use otp_core::store::{FilesStore, Store as _};
 use otp_core::totp::UnixTime;
 use otp_core::user_name::UserName;
-use pam_ffi::Priority;
 
 use super::recovery::end_scratch_codes;
 use super::{Context, name, user_name};
@@ -27,7 +26,6 @@ pub(super) fn run(context: &Context<'_>, arguments: &cli::Invite) -> Result<u8, 
     let expires = SystemClock.now().plus(arguments.expires);
     let (invite, ticket) = Invite::generate(expires)?;
     let before = save(&store, &user, invite)?;
-    record(&user, expires);
     note_unknown(&arguments.user);
     report(context, &user, &ticket, expires, before).map_err(|error| unseen(&user, &error))?;
     Ok(OK)
@@ -82,13 +80,6 @@ fn refuse_enrolled(account: &Account, user: &UserName) -> Result<(), String> {
     Err(format!(
         "is disabled, and the invite would be refused: first `otpgate enable {name}`"
     ))
-}
-
-/// The audit line, beside those of logins. It says that there is a ticket, not which.
-fn record(user: &UserName, expires: UnixTime) {
-    let by = nix::unistd::getuid();
-    let line = format!("result=invited user={user} until={} by_uid={by}", expires.0);
-    pam_ffi::syslog::write(Priority::Notice, &line);
 }
 
 fn note_unknown(user: &str) {

@@ -620,6 +620,7 @@ fn admitted(left: u8) -> Verdict {
     Verdict::Accepted(Accepted {
         proof,
         code_length: 0,
+        recovery_left: None,
     })
 }
 
