@@ -198,7 +198,14 @@ impl Parameters {
                 return Err(KeyUriError::Repeated(name));
             }
         }
-        found.issuer = found.issuer.filter(|issuer| !issuer.is_empty());
+        // As before the account: without blanks around it, and without the colon that would end it there.
+        let issuer = found.issuer.as_deref().map(str::trim);
+        if issuer.is_some_and(|issuer| issuer.contains(':')) {
+            return Err(KeyUriError::Value("issuer"));
+        }
+        found.issuer = issuer
+            .filter(|issuer| !issuer.is_empty())
+            .map(str::to_owned);
         Ok(found)
     }
 
@@ -324,6 +331,20 @@ mod tests {
         for uri in [sample(), hotp, umlaut] {
             assert_eq!(KeyUri::parse(&uri.expose()).unwrap(), uri);
         }
+    }
+
+    #[test]
+    fn an_issuer_that_is_only_a_parameter_has_no_colon_and_no_blanks_around_it() {
+        let issuer = |text: &str| {
+            let uri = KeyUri::parse(&format!("otpauth://totp/a?secret=MY&issuer={text}"));
+            uri.map(|uri| {
+                assert_eq!(KeyUri::parse(&uri.expose()).unwrap(), uri, "{text}");
+                uri.issuer
+            })
+        };
+        assert_eq!(issuer("%20b%20"), Ok(Some("b".into())));
+        assert_eq!(issuer("%20"), Ok(None));
+        assert_eq!(issuer("b%3Ac"), Err(KeyUriError::Value("issuer")));
     }
 
     #[test]
