@@ -6,6 +6,7 @@
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use super::grace;
+use super::number::as_int;
 use super::rate_limit::{self, Limit};
 use super::settings::{self, BadLine, Kind, first_step, leading_blanks};
 use super::text::SecretFile;
@@ -272,7 +273,9 @@ fn by_counter(
     counter: u64,
 ) -> Result<(), Refusal> {
     let window = settings::window(file)?;
+    // Behind the last counter that is read there is none to write, so it could not be used up.
     let positions = (0..window).map(|ahead| counter.saturating_add_signed(ahead));
+    let positions = positions.filter(|position| *position < i64::MAX.unsigned_abs());
     let last = counter.checked_sub(1).into_iter();
     let was_last = search(generator, code, last).is_some();
     let miss = if was_last {
@@ -330,10 +333,12 @@ fn use_up_step(file: &mut SecretFile, step: i64, window: i64) -> Result<(), Refu
             break;
         }
         let (used, entry, behind) = first_step(rest)?;
-        if used == step {
+        // Both as the peer keeps them, in an int: steps of a second outgrow it in 2038.
+        let away = as_int(used.cast_unsigned()).wrapping_sub(as_int(step.cast_unsigned()));
+        if away == 0 {
             return Err(Refusal::Replayed);
         }
-        if (used - step).abs() >= window {
+        if i64::from(away.unsigned_abs()) >= window {
             // With the blanks behind it.
             rest = behind.get(leading_blanks(behind)..).unwrap_or_default();
         } else {

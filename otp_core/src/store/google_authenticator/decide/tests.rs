@@ -57,6 +57,37 @@ fn a_code_by_time_is_used_up_with_its_step() {
 }
 
 #[test]
+fn the_last_counter_lets_nobody_in_for_it_could_not_be_used_up() {
+    let code = |counter| {
+        let secret = file("").secret().unwrap();
+        Generator::new(&secret, Algorithm::Sha1, Digits::SIX).code(counter)
+    };
+    let last = i64::MAX.unsigned_abs();
+    for (counter, lets_in) in [(last - 1, true), (last, false), (last + 1, false)] {
+        let options = format!("\" HOTP_COUNTER {}\n", last - 1);
+        let (verdict, _) = decide_over(&options, &code(counter).expose(), 150);
+        assert_eq!(verdict == accepted(Proof::Hotp, 6), lets_in, "{counter}");
+    }
+    let options = format!("\" HOTP_COUNTER {last}\n");
+    let (verdict, _) = decide_over(&options, &code(last).expose(), 150);
+    assert_eq!(verdict, WRONG);
+}
+
+#[test]
+fn a_step_that_outgrew_an_int_is_used_up_too() {
+    // Steps of one second, from 2038 on.
+    for now in [1 << 31, (1 << 32) + 5, 1_700_000_007_000] {
+        let options = "\" STEP_SIZE 1\n\" TOTP_AUTH\n\" DISALLOW_REUSE 7\n";
+        let secret = file(options).secret().unwrap();
+        let code = Generator::new(&secret, Algorithm::Sha1, Digits::SIX).code(now);
+        let (verdict, new) = decide_over(options, &code.expose(), now);
+        assert_eq!(verdict, accepted(Proof::Totp, 6), "{now}");
+        let (verdict, _) = decide_over(&new.unwrap(), &code.expose(), now);
+        assert_eq!(verdict, Verdict::Refused(Refusal::Replayed), "{now}");
+    }
+}
+
+#[test]
 fn windows_reach_as_far_as_they_say() {
     for (window, first, last) in [(1, 5, 5), (2, 5, 6), (3, 4, 6), (6, 3, 8)] {
         let options = format!("\" WINDOW_SIZE {window}\n\" TOTP_AUTH\n");
