@@ -15,7 +15,7 @@ mod explain;
 mod export;
 mod generate;
 mod help_desk;
-mod import;
+pub mod import;
 mod init;
 mod invite;
 mod list;

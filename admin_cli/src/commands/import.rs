@@ -11,7 +11,7 @@ mod importer;
 mod lines;
 mod names;
 mod oath;
-mod oath_line;
+pub mod oath_line;
 mod oath_used;
 mod otpauth;
 mod pam_lines;

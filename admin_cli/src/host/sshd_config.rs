@@ -117,7 +117,8 @@ fn todays_name(keyword: &str) -> String {
 }
 
 /// Splits a line: blanks and one `=` separate, double quotes keep together, `#` begins a comment.
-fn words(line: &str) -> Vec<String> {
+#[must_use]
+pub fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quoted = false;

@@ -48,8 +48,10 @@ pub fn find(account: &Account, file: &Path, key: &OfferedKey, source: IpAddr) ->
     }
 }
 
-/// The first line that has the key and holds decides; if none holds, the first that has the key says why.
-fn judge(text: &[u8], key: &OfferedKey, source: IpAddr) -> KeyVerdict {
+/// What a file of this text says about the key: the first line that has it and holds decides; if none holds,
+/// the first that has it says why.
+#[must_use]
+pub fn judge(text: &[u8], key: &OfferedKey, source: IpAddr) -> KeyVerdict {
     let mut refusal = None;
     for line in text.split(|byte| *byte == b'\n') {
         let Some(options) = line::options_of(line, &key.algorithm, &key.base64) else {

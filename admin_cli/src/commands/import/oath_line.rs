@@ -8,33 +8,40 @@ use otp_core::totp::Period;
 
 /// What a line says.
 #[derive(Debug)]
-pub(super) struct OathLine {
+pub struct OathLine {
     /// With HOTP, MOVING_FACTOR as it stands there.
     pub kind: Kind,
+    /// Digits of a code.
     pub digits: Digits,
     /// Whether a PIN has to be typed in front of the code.
     pub has_pin: bool,
+    /// The key.
     pub secret: Secret,
+    /// The code that is used up.
     pub last: Option<Last>,
 }
 
 /// The code that was used last, and when, in local time.
 #[derive(Debug)]
-pub(super) struct Last {
+pub struct Last {
+    /// The code.
     pub code: Code,
+    /// When.
     pub time: Option<DateTime>,
 }
 
 /// The user of a line, whether or not the rest can be read; `None` for comments and the like, which
 /// pam_oath passes over.
-pub(super) fn user_of(line: &[u8]) -> Option<&[u8]> {
+#[must_use]
+pub fn user_of(line: &[u8]) -> Option<&[u8]> {
     let mut words = words(line);
     shape(words.next()?)?;
     words.next()
 }
 
 /// Whether a line says nothing at all.
-pub(super) fn is_comment(line: &[u8]) -> bool {
+#[must_use]
+pub fn is_comment(line: &[u8]) -> bool {
     words(line).next().is_none_or(|word| word.starts_with(b"#"))
 }
 
@@ -42,7 +49,7 @@ pub(super) fn is_comment(line: &[u8]) -> bool {
 ///
 /// # Errors
 /// What is wrong, in words; the line holds a secret and is not repeated.
-pub(super) fn parse(line: &[u8]) -> Result<OathLine, String> {
+pub fn parse(line: &[u8]) -> Result<OathLine, String> {
     let mut words = words(line);
     let mut word = |name: &str| words.next().ok_or_else(|| format!("{name} is missing"));
     let (kind, digits) = shape(word("TYPE")?).ok_or(
