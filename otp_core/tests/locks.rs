@@ -1,0 +1,110 @@
+//! Whose lock it is, and until when.
+//!
+//! A lock ends with the record, whoever else still holds its descriptor: sshd and the modules beside ours fork,
+//! and a child that lives on would keep everybody out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use otp_core::account::Account;
+use otp_core::state::State;
+use otp_core::store::administration::init;
+use otp_core::store::{FilesStore, Record as _, Store as _};
+use otp_core::totp::UnixTime;
+use otp_core::user_name::UserName;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use tempfile::TempDir;
+
+/// The descriptors of this process that are this file, by number.
+fn open_as(path: &Path) -> Vec<i32> {
+    let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let leads_there = |entry: &fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|to| to == path);
+    let number = |entry: fs::DirEntry| entry.file_name().to_str().unwrap().parse().unwrap();
+    entries.filter(leads_there).map(number).collect()
+}
+
+/// What a forked child would have: the open file itself, not another one of the same path.
+fn share(path: &Path) -> OwnedFd {
+    let open = open_as(path);
+    let number = open.first().expect("the locked file is open");
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+    pidfd_getfd(&this, *number, PidfdGetfdFlags::empty()).unwrap()
+}
+
+struct Scene {
+    directory: PathBuf,
+    store: FilesStore,
+    alice: UserName,
+    _kept: TempDir,
+}
+
+fn enrolled() -> Scene {
+    let kept = tempfile::tempdir().unwrap();
+    let directory = fs::canonicalize(kept.path()).unwrap().join("state");
+    let store = init(&directory).unwrap();
+    let alice = UserName::from("alice");
+    let account = Account::new(&alice, UnixTime(0));
+    let fresh = State::new(&account);
+    let administration = store.administer().unwrap();
+    administration.create(&alice, account, fresh).unwrap();
+    Scene {
+        directory,
+        store,
+        alice,
+        _kept: kept,
+    }
+}
+
+#[test]
+fn a_descriptor_that_a_child_inherited_holds_no_lock() {
+    let Scene {
+        directory,
+        store,
+        alice,
+        _kept,
+    } = enrolled();
+    let record = store.lock(&alice).unwrap();
+    let inherited = share(&directory.join("state/alice"));
+    let state = record.state().clone();
+    record.commit(&state).unwrap();
+    // Refused after 5 seconds, were it still locked.
+    let record = store.lock(&alice).expect("the lock was given back");
+    drop(record);
+    store.lock(&alice).expect("by a refused login too");
+    drop(inherited);
+}
+
+#[test]
+fn who_waited_for_a_file_that_was_replaced_meanwhile_takes_the_new_one() {
+    let Scene {
+        directory,
+        store,
+        alice,
+        _kept,
+    } = enrolled();
+    let path = directory.join("state/alice");
+    let record = store.lock(&alice).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let other = FilesStore::open(&directory).unwrap();
+            let record = other.lock(&alice).unwrap();
+            let mut state = record.state().clone();
+            state.failures_since_success = 7;
+            record.commit(&state).unwrap();
+        });
+        while open_as(&path).len() < 2 {
+            std::thread::yield_now();
+        }
+        // With its mode, and under another inode.
+        let new = path.with_extension("new");
+        fs::copy(&path, &new).unwrap();
+        fs::rename(&new, &path).unwrap();
+        drop(record);
+        waiting.join().unwrap();
+    });
+    let record = store.lock(&alice).unwrap();
+    assert_eq!(record.state().failures_since_success, 7);
+}
