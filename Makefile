@@ -7,7 +7,7 @@ export CARGO
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,CARGO_TARGET_DIR,CI,KEEP env")
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all build demo test unit end-to-end lint memory bench soak packages package-test dist reproducible clean help
+.PHONY: all build demo test unit end-to-end lint memory fuzz mutants bench soak packages package-test dist reproducible clean help
 
 all: build
 
@@ -16,7 +16,9 @@ help:
 	@echo "make demo        watch sftp ask for password and code (KEEP=1 leaves the server up); no root"
 	@echo "make test        every test"
 	@echo "make lint        formatting and clippy"
-	@echo "make memory      the FFI crate under Miri and AddressSanitizer"
+	@echo "make memory      Miri, AddressSanitizer and valgrind: the FFI crate, the state's bytes, the module in a C program"
+	@echo "make fuzz        every parser and the policy, FUZZ_SECONDS (300) each"
+	@echo "make mutants     does a test notice, when a line of the policy is wrong? Hours"
 	@echo "make bench       what logins and transfers cost, beside pam_google_authenticator and sshd"
 	@echo "make soak        everything at once for an hour (OTPGATE_SOAK_SECONDS, OTPGATE_SOAK_ROUNDS)"
 	@echo "make packages    .deb and .rpm, in $(TARGET)/packages"
@@ -54,7 +56,17 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 memory:
+	packaging/tools.sh memory
+	packaging/build.sh
 	packaging/check-memory.sh
+
+fuzz:
+	packaging/tools.sh build
+	packaging/fuzz.sh
+
+mutants:
+	packaging/tools.sh test
+	packaging/mutants.sh
 
 bench:
 	packaging/tools.sh test

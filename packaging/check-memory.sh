@@ -1,6 +1,7 @@
 #!/bin/sh
 # pam_ffi, the one crate with unsafe code, under Miri and under AddressSanitizer. Both want a nightly
-# toolchain. Miri sees what does not call libpam; AddressSanitizer sees the rest with the real libpam.
+# toolchain. Miri sees what does not call libpam, and the bytes of the state, which the rest stands on;
+# AddressSanitizer sees pam_ffi with the real libpam. Last the whole module, in a program that is not Rust.
 set -eu
 target=$(rustc -vV | sed -n 's/^host: //p')
 ran=0
@@ -8,6 +9,10 @@ ran=0
 if cargo +nightly miri --version >/dev/null 2>&1 \
     || timeout 300 rustup component add miri rust-src --toolchain nightly >/dev/null 2>&1; then
     cargo +nightly miri test --locked -p pam_ffi --lib
+    # Random cases are many enough elsewhere.
+    PROPTEST_CASES=4 PROPTEST_DISABLE_FAILURE_PERSISTENCE=true \
+        MIRIFLAGS="${MIRIFLAGS-} -Zmiri-env-forward=PROPTEST_CASES -Zmiri-env-forward=PROPTEST_DISABLE_FAILURE_PERSISTENCE" \
+        cargo +nightly miri test --locked -p otp_core --lib -- state:: store::slots::
     ran=1
 else
     echo "Miri cannot be installed here (rustup component add miri --toolchain nightly)." >&2
@@ -28,3 +33,5 @@ if [ "$ran" = 0 ]; then
     echo "Neither Miri nor AddressSanitizer ran: install a nightly toolchain with rustup." >&2
     exit 1
 fi
+
+packaging/check-module-memory.sh

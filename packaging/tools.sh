@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs from Debian's (or Ubuntu's) packages what a task needs and the machine lacks.
-# Usage: tools.sh build|demo|test|packages|package-test|dist
+# Usage: tools.sh build|demo|test|memory|packages|package-test|dist
 set -eu
 
 build="gcc libc6-dev libpam0g-dev make"
@@ -8,6 +8,7 @@ demo="$build openssh-client openssh-sftp-server expect oathtool"
 test="$demo binutils bsdutils dropbear-bin e2fsprogs faketime git groff keyutils lftp libpam-google-authenticator
     libpam-oath login man-db mount openssh-server openssl passwd putty-tools python3 python3-venv rsync strace
     sudo util-linux zbar-tools"
+memory="$build valgrind"
 
 packages="$build binutils debhelper dpkg-dev python3 rpm"
 package_test="$packages debootstrap expect fail2ban iproute2 lintian man-db oathtool openssh-client
@@ -18,10 +19,11 @@ case "${1-}" in
     build) wanted=$build ;;
     demo) wanted=$demo ;;
     test) wanted=$test ;;
+    memory) wanted=$memory ;;
     packages) wanted=$packages ;;
     package-test) wanted=$package_test ;;
     dist) wanted=$dist ;;
-    *) echo "usage: $0 build|demo|test|packages|package-test|dist" >&2; exit 2 ;;
+    *) echo "usage: $0 build|demo|test|memory|packages|package-test|dist" >&2; exit 2 ;;
 esac
 
 missing=""
