@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use otp_core::account::Account;
 use otp_core::state::State;
 use otp_core::store::administration::init;
+use otp_core::store::files::FileRecord;
 use otp_core::store::{FilesStore, Record as _, Store as _};
 use otp_core::totp::UnixTime;
 use otp_core::user_name::UserName;
@@ -58,53 +59,78 @@ fn enrolled() -> Scene {
     }
 }
 
+impl Scene {
+    fn state(&self) -> PathBuf {
+        self.directory.join("state/alice")
+    }
+}
+
 #[test]
 fn a_descriptor_that_a_child_inherited_holds_no_lock() {
-    let Scene {
-        directory,
-        store,
-        alice,
-        _kept,
-    } = enrolled();
-    let record = store.lock(&alice).unwrap();
-    let inherited = share(&directory.join("state/alice"));
+    let scene = enrolled();
+    let (store, alice) = (&scene.store, &scene.alice);
+    let record = store.lock(alice).unwrap();
+    let inherited = share(&scene.state());
     let state = record.state().clone();
     record.commit(&state).unwrap();
     // Refused after 5 seconds, were it still locked.
-    let record = store.lock(&alice).expect("the lock was given back");
+    let record = store.lock(alice).expect("the lock was given back");
     drop(record);
-    store.lock(&alice).expect("by a refused login too");
+    store.lock(alice).expect("by a refused login too");
     drop(inherited);
+}
+
+/// What somebody finds who asked for the lock, waited, and got it after `meanwhile`.
+fn waited_through<T: Send>(
+    scene: &Scene,
+    then: impl FnOnce(FileRecord) -> T + Send,
+    meanwhile: impl FnOnce(FileRecord),
+) -> T {
+    let record = scene.store.lock(&scene.alice).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let other = FilesStore::open(&scene.directory).unwrap();
+            then(other.lock(&scene.alice).unwrap())
+        });
+        while open_as(&scene.state()).len() < 2 {
+            std::thread::yield_now();
+        }
+        meanwhile(record);
+        waiting.join().unwrap()
+    })
 }
 
 #[test]
 fn who_waited_for_a_file_that_was_replaced_meanwhile_takes_the_new_one() {
-    let Scene {
-        directory,
-        store,
-        alice,
-        _kept,
-    } = enrolled();
-    let path = directory.join("state/alice");
-    let record = store.lock(&alice).unwrap();
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| {
-            let other = FilesStore::open(&directory).unwrap();
-            let record = other.lock(&alice).unwrap();
-            let mut state = record.state().clone();
-            state.failures_since_success = 7;
-            record.commit(&state).unwrap();
-        });
-        while open_as(&path).len() < 2 {
-            std::thread::yield_now();
-        }
-        // With its mode, and under another inode.
+    let scene = enrolled();
+    let path = scene.state();
+    let fail = |record: FileRecord| {
+        let mut state = record.state().clone();
+        state.failures_since_success = 7;
+        record.commit(&state).unwrap();
+    };
+    waited_through(&scene, fail, |record| {
+        // The old one is still there, under another name.
         let new = path.with_extension("new");
         fs::copy(&path, &new).unwrap();
+        fs::rename(&path, path.with_extension("old")).unwrap();
         fs::rename(&new, &path).unwrap();
         drop(record);
-        waiting.join().unwrap();
     });
-    let record = store.lock(&alice).unwrap();
+    let record = scene.store.lock(&scene.alice).unwrap();
     assert_eq!(record.state().failures_since_success, 7);
+}
+
+#[test]
+fn who_waited_for_somebody_who_was_removed_meanwhile_gets_a_decoy() {
+    let scene = enrolled();
+    let is_decoy = |record: FileRecord| record.is_decoy();
+    let decoy = waited_through(&scene, is_decoy, |record| {
+        // A removal that was cut short after the account.
+        fs::remove_file(scene.directory.join("accounts/alice.toml")).unwrap();
+        let mut state = record.state().clone();
+        state.pending = true;
+        record.commit(&state).unwrap();
+    });
+    assert!(decoy);
 }

@@ -1,0 +1,65 @@
+//! Who is listed, and what is said, when only half of something is there.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+
+use otp_core::account::Account;
+use otp_core::state::State;
+use otp_core::store::administration::init;
+use otp_core::store::{FilesStore, Record as _, Store as _};
+use otp_core::totp::UnixTime;
+use otp_core::user_name::UserName;
+
+fn names(store: &FilesStore) -> Vec<String> {
+    let names = store.users().unwrap().map(|user| user.to_string());
+    names.collect()
+}
+
+#[test]
+fn a_state_alone_is_listed_unless_it_says_that_there_need_be_no_account() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    let store = init(&path).unwrap();
+    let alice = UserName::from("alice");
+    let account = Account::new(&alice, UnixTime(0));
+    let state = State::new(&account);
+    let administration = store.administer().unwrap();
+    administration.create(&alice, account, state).unwrap();
+    drop(administration);
+    let file = path.join("accounts/alice.toml");
+    let text = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    assert_eq!(names(&store), ["alice"], "somebody has to repair that");
+    fs::rename(path.join("state/alice"), path.join("aside")).unwrap();
+    assert_eq!(names(&store), [""; 0]);
+    // Whole again for a moment, to say so in the state.
+    fs::write(&file, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&file, mode).unwrap();
+    fs::rename(path.join("aside"), path.join("state/alice")).unwrap();
+    let record = store.lock(&alice).unwrap();
+    let mut state = record.state().clone();
+    state.pending = true;
+    record.commit(&state).unwrap();
+    fs::remove_file(&file).unwrap();
+    assert_eq!(names(&store), [""; 0], "a removal that was cut short");
+}
+
+#[test]
+fn a_damaged_decoy_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    let store = init(&path).unwrap();
+    assert!(store.damaged_decoys().is_empty());
+    let decoys = fs::read_dir(path.join("decoys")).unwrap().flatten();
+    let is_state = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|data| data.len() == 8192);
+    let decoy = decoys.filter(is_state).next().expect("a decoy's state");
+    fs::write(decoy.path(), b"damage").unwrap();
+    let damaged = store.damaged_decoys();
+    assert_eq!(damaged.len(), 1);
+    assert!(
+        damaged.iter().all(|error| error.path == decoy.path()),
+        "{damaged:?}"
+    );
+}
