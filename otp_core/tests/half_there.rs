@@ -47,6 +47,31 @@ fn a_state_alone_is_listed_unless_it_says_that_there_need_be_no_account() {
 }
 
 #[test]
+fn a_file_size_limit_that_the_state_fits_into_is_none() {
+    // In a process of its own: the limit is the whole process's. Half a KiB is the unit of `ulimit -f`.
+    if let Ok(path) = std::env::var("OTPGATE_ROOMY_STORE") {
+        let store = FilesStore::open(path.as_ref()).unwrap();
+        drop(store.lock(&UserName::from("alice")).unwrap());
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    init(&path).unwrap();
+    let limited = std::process::Command::new("sh")
+        .args(["-c", "ulimit -f 16; exec \"$@\" 2>&1 | cat", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_file_size_limit_that_the_state_fits_into_is_none",
+        ])
+        .env("OTPGATE_ROOMY_STORE", &path)
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&limited.stdout);
+    assert!(report.contains("1 passed"), "{report}");
+}
+
+#[test]
 fn a_damaged_decoy_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state");

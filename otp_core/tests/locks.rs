@@ -92,7 +92,8 @@ fn waited_through<T: Send>(
             let other = FilesStore::open(&scene.directory).unwrap();
             then(other.lock(&scene.alice).unwrap())
         });
-        while open_as(&scene.state()).len() < 2 {
+        // Until it waits, or has given up, which `join` then says.
+        while open_as(&scene.state()).len() < 2 && !waiting.is_finished() {
             std::thread::yield_now();
         }
         meanwhile(record);
