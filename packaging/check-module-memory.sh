@@ -86,14 +86,16 @@ code alice 7 000000
 END
 }
 
-# Runs all cycles under a tool; the tool's own exit status is 99.
+# watched TOOL COMMAND...: all cycles under a tool, whose own exit status is 99.
 watched() {
+    tool=$1
+    shift
     store
     status=0
     cycles | "$@" "$work/pam.d" > "$work/results" 2> "$work/report" || status=$?
     if [ "$status" != 0 ]; then
         cat "$work/report" "$work/results" >&2
-        echo "status $status: $*" >&2
+        echo "$tool: status $status" >&2
         exit 1
     fi
     # A tool that sees nothing would be content as well.
@@ -101,15 +103,15 @@ watched() {
     "$@" "$work/pam.d" leak > /dev/null 2> "$work/report" < /dev/null || status=$?
     if [ "$status" != 99 ]; then
         cat "$work/report" >&2
-        echo "a leak was not noticed (status $status): $*" >&2
+        echo "$tool did not notice a leak (status $status)" >&2
         exit 1
     fi
-    echo "$(wc -l < "$work/results") PAM cycles, no leak and no bad access: $1"
+    echo "$(wc -l < "$work/results") PAM cycles, no leak and no bad access: $tool"
 }
 
 services "$target_dir/release/libpam_otpgate.so"
 gcc -g -O1 -Wall -Wextra -Werror -o "$work/cycles" tests/memory/cycles.c -lpam
-watched valgrind --quiet --error-exitcode=99 --leak-check=full --keep-debuginfo=yes \
+watched valgrind valgrind --quiet --error-exitcode=99 --leak-check=full --keep-debuginfo=yes \
     --errors-for-leak-kinds=definite,indirect,possible --show-leak-kinds=definite,indirect,possible \
     "$work/cycles"
 
@@ -121,4 +123,4 @@ runtime=$(rustc +nightly --print sysroot)/lib/rustlib/$triple/lib/librustc-night
 gcc -g -O1 -Wall -Wextra -Werror -rdynamic -o "$work/with-asan" tests/memory/cycles.c -lpam \
     -Wl,--whole-archive "$runtime" -Wl,--no-whole-archive -lpthread -ldl -lrt -lm
 export ASAN_OPTIONS=exitcode=99:detect_leaks=1 LSAN_OPTIONS="exitcode=99:print_suppressions=0"
-watched "$work/with-asan"
+watched AddressSanitizer "$work/with-asan"

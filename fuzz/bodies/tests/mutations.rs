@@ -9,7 +9,7 @@ use std::path::Path;
 use fuzz_bodies::{TARGETS, run};
 
 /// Changed inputs of each target.
-const USUAL: u64 = 400;
+const USUAL: u64 = 1_500;
 /// Longest input, in bytes: so long is what libFuzzer makes by itself.
 const LONGEST: usize = 4096;
 
