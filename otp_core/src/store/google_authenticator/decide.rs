@@ -301,7 +301,7 @@ fn by_time(
     let current = i64::try_from(now.0).unwrap_or(i64::MAX) / step;
     let middle = current.saturating_add(skew);
     let offsets = -((window - 1) / 2)..=window / 2;
-    let positions = offsets.filter_map(|offset| u64::try_from(middle + offset).ok());
+    let positions = offsets.filter_map(|offset| u64::try_from(middle.checked_add(offset)?).ok());
     let found = search(generator, code, positions).ok_or(Refusal::Wrong)?;
     let found = i64::try_from(found).unwrap_or(i64::MAX);
     use_up_step(file, found, window)

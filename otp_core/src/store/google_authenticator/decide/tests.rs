@@ -88,6 +88,13 @@ fn a_step_that_outgrew_an_int_is_used_up_too() {
 }
 
 #[test]
+fn the_end_of_time_is_no_overflow() {
+    let options = "\" STEP_SIZE 1\n\" WINDOW_SIZE 100\n\" TOTP_AUTH\n";
+    let (verdict, new) = decide_over(options, "000000", u64::MAX);
+    assert_eq!((verdict, new), (WRONG, None));
+}
+
+#[test]
 fn windows_reach_as_far_as_they_say() {
     for (window, first, last) in [(1, 5, 5), (2, 5, 6), (3, 4, 6), (6, 3, 8)] {
         let options = format!("\" WINDOW_SIZE {window}\n\" TOTP_AUTH\n");
