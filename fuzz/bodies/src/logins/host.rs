@@ -117,6 +117,7 @@ impl Host {
             source,
             service: self.service,
             remember: true,
+            invites: true,
         };
         let (verdict, new) = decide(&self.account, &old, &attempt, self.now, &self.parameters);
         if !self.commit(&new) {

@@ -137,6 +137,7 @@ impl Reference {
                 assert!(!seen.combined || accepted.code_length == token.digits.count());
                 self.accept_code(seen, token, *resynchronised);
             }
+            Proof::Invite { .. } => panic!("nobody is invited here"),
         }
     }
 
@@ -161,10 +162,11 @@ impl Reference {
                 assert!(position - old.next <= seen.parameters.reach.hotp_resync);
                 seen.parameters.reach.hotp_look_ahead
             }
+            Kind::Delivered { .. } => panic!("nothing is sent here"),
         };
         let ahead = match token.kind {
             Kind::Totp { period } => position.abs_diff(period.step(seen.now)),
-            Kind::Hotp { .. } => position - old.next,
+            Kind::Hotp { .. } | Kind::Delivered { .. } => position - old.next,
         };
         assert!(ahead <= furthest || resynchronised, "too far");
         if resynchronised {
@@ -198,6 +200,9 @@ impl Reference {
             Refusal::Wrong | Refusal::OutOfWindow { .. } => self.failed(seen),
             // Right once: no guess, and no success either.
             Refusal::Replayed | Refusal::WatermarkAhead { .. } => {}
+            Refusal::Expired { .. } | Refusal::OtherSource { .. } | Refusal::Invite(_) => {
+                panic!("nothing is sent here, and nobody is invited")
+            }
             Refusal::Throttled { until } => {
                 let longest = seen.parameters.limits.longest_wait;
                 assert!(*until > seen.now && until.since(seen.now) <= longest);
@@ -255,7 +260,9 @@ impl Reference {
                     let middle = step.saturating_add_signed(state.skew.into());
                     middle.saturating_sub(reach.totp_window)..=middle + reach.totp_window
                 }
-                Kind::Hotp { .. } => state.next..=state.next + reach.hotp_look_ahead,
+                Kind::Hotp { .. } | Kind::Delivered { .. } => {
+                    state.next..=state.next + reach.hotp_look_ahead
+                }
             };
             let mut fresh = window.filter(|position| *position >= state.next);
             let right = fresh.any(|position| fits(token, position, text));
@@ -288,7 +295,7 @@ fn serving<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a Token> {
 }
 
 fn state_of(state: &State, token: &Token) -> TokenState {
-    state.token(token.serial, token.kind)
+    state.token(token.serial, &token.kind)
 }
 
 /// Behind a password, each length of code is a guess of its own.
