@@ -77,9 +77,9 @@ fn a_damaged_decoy_is_named() {
     let path = directory.path().join("state");
     let store = init(&path).unwrap();
     assert!(store.damaged_decoys().is_empty());
-    let decoys = fs::read_dir(path.join("decoys")).unwrap().flatten();
+    let mut decoys = fs::read_dir(path.join("decoys")).unwrap().flatten();
     let is_state = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|data| data.len() == 8192);
-    let decoy = decoys.filter(is_state).next().expect("a decoy's state");
+    let decoy = decoys.find(is_state).expect("a decoy's state");
     fs::write(decoy.path(), b"damage").unwrap();
     let damaged = store.damaged_decoys();
     assert_eq!(damaged.len(), 1);
