@@ -52,6 +52,7 @@ fn attempt<'a>(answer: Answer, service: &'a str) -> Attempt<'a> {
         source: HOME,
         service,
         remember: true,
+        invites: false,
     }
 }
 
