@@ -253,3 +253,32 @@ fn names_that_could_move_the_cursor_do_not() {
     let ran = host.run(&["a\u{1b}[2Jb"]);
     assert!(!ran.stdout.contains('\u{1b}'), "{ran:?}");
 }
+
+#[test]
+fn who_may_enrol_first_is_told_from_who_is_refused() {
+    let rules = r#"
+[[rule]]
+from = ["192.0.2.0/24"]
+then = "require"
+enrol = "open"
+
+[[rule]]
+services = ["sudo"]
+then = "require"
+enrol_until = "2999-12-31"
+"#;
+    for (options, office, invited) in [
+        ("enrol", outcome("enrolment", true), outcome("invite", true)),
+        ("", outcome("code", false), outcome("code", false)),
+    ] {
+        let host = Host::new(rules, options);
+        assert_eq!(host.end(&["nobody", "--from", "192.0.2.7"]), office);
+        assert_eq!(host.end(&["nobody"]), outcome("code", false));
+        let dated = host.end(&["nobody", "--service", "sudo"]);
+        assert_eq!(dated, outcome("nothing", true));
+        assert_eq!(host.desk.run(&["invite", "nobody"]).status, 0);
+        assert_eq!(host.end(&["nobody"]), invited);
+        let json = host.explain(&["nobody"]);
+        assert!(json["person"]["enrolment"]["invited_until"].is_u64());
+    }
+}

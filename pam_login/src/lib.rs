@@ -9,7 +9,7 @@
 //! | what may stand behind the module's name in pam.d? | [`options`] |
 //! | when is a code sent? | `delivery` |
 //! | what happens to users with a `~/.google_authenticator`? | `google_authenticator` |
-//! | what awaits somebody who is not enrolled? | `unenrolled` |
+//! | what awaits somebody who is not enrolled? | [`unenrolled`] |
 //! | how does somebody enrol at a login? | [`enrol`], and [`qr`] for the picture |
 //! | which PAM code does an outcome become? | [`outcome`], one table |
 //! | what does the log say? | [`log`] |
@@ -29,4 +29,4 @@ pub mod log;
 pub mod options;
 pub mod outcome;
 pub mod qr;
-mod unenrolled;
+pub mod unenrolled;

@@ -28,6 +28,7 @@ pub enum Way {
 impl Way {
     /// By rule, line and day. An open rule enrols before `nullok` lets pass: it is the stricter of the two,
     /// and was written for these people. Where there is a last day, `nullok` ends with it.
+    #[must_use]
     pub fn of(then: Then, about: Unenrolled, options: &Options, now: UnixTime) -> Self {
         let over = about.until.is_some_and(|day| day.is_over(now));
         match (then, about.until) {
@@ -45,7 +46,7 @@ impl Way {
     ///
     /// # Errors
     /// [`Failure::NameService`] when nobody can say whose name it is; [`Failure::HandOn`].
-    pub fn take(
+    pub(crate) fn take(
         self,
         host: &mut impl Host,
         options: &Options,

@@ -8,11 +8,13 @@ mod rules;
 
 use std::path::Path;
 
+use otp_core::clock::{Clock as _, SystemClock};
 use otp_core::config::Config;
 use otp_core::rules::Then;
 use otp_core::source::Origin;
 use otp_core::totp::UnixTime;
 use pam_login::options::Options;
+use pam_login::unenrolled::Way;
 use serde_json::{Value, json};
 
 use super::setup::paths;
@@ -54,7 +56,7 @@ pub(super) fn run(context: &Context<'_>, user: &str, arguments: &Check) -> Resul
         service,
         origin,
         config: named.unwrap_or(&context.cli.config),
-        end: end(&line, &walk, &person),
+        end: end(&line, &config, &walk, &person),
         line: &line,
         walk,
         person,
@@ -167,13 +169,16 @@ impl End {
     }
 }
 
-fn end(line: &Line, walk: &Walk, person: &Person) -> End {
+fn end(line: &Line, config: &Config, walk: &Walk, person: &Person) -> End {
     if !line.asks {
         return End::lets_in("nothing", "No code: the service does not use the module.");
     }
-    if let Err(problem) = &line.options {
-        return End::refuses("nothing", format!("Every login is refused: {problem}."));
-    }
+    let options = match &line.options {
+        Ok(options) => options,
+        Err(problem) => {
+            return End::refuses("nothing", format!("Every login is refused: {problem}."));
+        }
+    };
     match walk.then {
         Then::Skip => return End::lets_in("nothing", "No code: the rule says skip."),
         Then::Deny => {
@@ -185,23 +190,41 @@ fn end(line: &Line, walk: &Walk, person: &Person) -> End {
         }
         Then::Require | Then::Optional => {}
     }
-    let may_pass = walk.then == Then::Optional || line.nullok();
     if line.has_own_file_options() || (!person.enrolled() && person.own_file.is_some()) {
+        let may_pass = walk.then == Then::Optional || options.nullok;
         return end_by_file(person, may_pass);
     }
     match &person.enrolment {
-        None if may_pass => End::lets_in(
+        None => {
+            let about = config.unenrolled(walk.position());
+            let way = Way::of(walk.then, about, options, SystemClock.now());
+            end_unenrolled(way, person)
+        }
+        Some(enrolment) => end_by_store(enrolment, person, options),
+    }
+}
+
+fn end_unenrolled(way: Way, person: &Person) -> End {
+    match way {
+        Way::Pass => End::lets_in(
             "nothing",
             "No code: not enrolled, and that is allowed here.",
         ),
-        None => End::refuses(
+        Way::PassUntil(day) => End::lets_in(
+            "nothing",
+            format!("No code until the end of {day}: not enrolled, and enrol_until says so."),
+        ),
+        Way::Enrol => End::lets_in(
+            "enrolment",
+            "No code, but the enrolment: the rule says enrol = \"open\".",
+        ),
+        Way::Asked => End::refuses(
             "code",
             format!(
-                "A code is asked for, and refused: not enrolled. `otpgate enroll {}`",
+                "A code is asked for, and refused: not enrolled. `otpgate enroll {0}`, or `otpgate invite {0}`",
                 person.quoted
             ),
         ),
-        Some(enrolment) => end_by_store(enrolment, person),
     }
 }
 
@@ -222,7 +245,7 @@ fn end_by_file(person: &Person, may_pass: bool) -> End {
     }
 }
 
-fn end_by_store(enrolment: &person::Enrolment, person: &Person) -> End {
+fn end_by_store(enrolment: &person::Enrolment, person: &Person, options: &Options) -> End {
     let user = &person.quoted;
     if !enrolment.enabled {
         return End::refuses(
@@ -238,6 +261,9 @@ fn end_by_store(enrolment: &person::Enrolment, person: &Person) -> End {
     }
     if let Some(until) = enrolment.blocked_until {
         return End::refuses("code", throttled(until, user));
+    }
+    if let Some(invite) = enrolment.invite {
+        return end_invited(invite, user, options);
     }
     let devices: Vec<&str> = enrolment.serving().collect();
     match (devices.as_slice(), enrolment.recovery_left) {
@@ -257,6 +283,27 @@ fn end_by_store(enrolment: &person::Enrolment, person: &Person) -> End {
                 "A code of {}, or a recovery code ({left} left).",
                 devices.join(" or ")
             ),
+        ),
+    }
+}
+
+fn end_invited(invite: person::Invite, user: &str, options: &Options) -> End {
+    let over = SystemClock.now() >= invite.expires || invite.admissions_left == 0;
+    match (options.enrol, over) {
+        (true, false) => End::lets_in(
+            "invite",
+            format!(
+                "The invite, valid until {}, and then the enrolment.",
+                when(Some(invite.expires))
+            ),
+        ),
+        (true, true) => End::refuses(
+            "invite",
+            format!("The invite, and it is refused: over or used up. `otpgate invite {user}`"),
+        ),
+        (false, _) => End::refuses(
+            "code",
+            "A code is asked for, and refused: invited, and the line in pam.d has no `enrol`.",
         ),
     }
 }

@@ -35,6 +35,15 @@ pub(super) struct Enrolment {
     pub(super) recovery_left: usize,
     pub(super) blocked_until: Option<UnixTime>,
     pub(super) locked: bool,
+    /// Of somebody who has no device yet.
+    pub(super) invite: Option<Invite>,
+}
+
+/// What is left of an invite.
+#[derive(Clone, Copy)]
+pub(super) struct Invite {
+    pub(super) expires: UnixTime,
+    pub(super) admissions_left: u8,
 }
 
 struct Device {
@@ -150,6 +159,10 @@ impl Enrolment {
                 Admission::Open | Admission::Locked => None,
             },
             locked: admission == Admission::Locked,
+            invite: account.invite().map(|invite| Invite {
+                expires: invite.expires,
+                admissions_left: invite.admissions_left(state.admissions),
+            }),
         }))
     }
 
@@ -174,11 +187,15 @@ impl Enrolment {
             "recovery_codes_left": self.recovery_left,
             "throttled_until": self.blocked_until.map(|until| until.0),
             "locked": self.locked,
+            "invited_until": self.invite.map(|invite| invite.expires.0),
         })
     }
 
     fn as_text(&self) -> String {
-        let mut text = String::from("  enrolled     yes\n");
+        let mut text = match self.invite {
+            Some(_) => String::from("  enrolled     no, but invited\n"),
+            None => String::from("  enrolled     yes\n"),
+        };
         for device in &self.devices {
             let here = match (device.enabled, device.serves) {
                 (false, _) => "disabled",

@@ -105,6 +105,11 @@ impl Walk {
         }
     }
 
+    /// Which rule applies, from 0.
+    pub(super) fn position(&self) -> Option<usize> {
+        self.applies().map(|step| step.number - 1)
+    }
+
     fn applies(&self) -> Option<&Step> {
         self.steps.last().filter(|step| step.unmet.is_empty())
     }
