@@ -34,7 +34,13 @@ pub fn permit(host: &mut impl Host, options: &Options) -> Outcome {
 /// `passwd`, or break SFTP.
 fn ask_to_enrol(host: &mut impl Host, options: &Options, login: &Login) -> Outcome {
     let Some(mark) = Mark::of(host, login) else {
-        return Outcome::Skipped;
+        if !Mark::is_there(host) {
+            return Outcome::Skipped;
+        }
+        // Somebody was let in to enrol, and did not, or is another user by now: nothing else lets them in.
+        let detail = "the login was for an enrolment, which failed or was somebody else's";
+        login.subject().failed(host, "enrol_unfinished", &detail);
+        return Outcome::Denied;
     };
     if !options.enrol {
         // An invite would be as good as a code.

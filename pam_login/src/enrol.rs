@@ -43,11 +43,12 @@ pub fn change(host: &mut impl Host, options: &Options, flags: u32, clock: &impl 
         return Outcome::EnrolmentReady;
     }
     // Whatever becomes of it: one mark, one try.
-    Mark::remove(host);
+    Mark::spend(host);
     let subject = login.subject();
     let silent = flags & flags::SILENT != 0;
     match enrol(host, options, &login, mark, silent, clock) {
         Ok(token) => {
+            Mark::remove(host);
             subject.enrolled(host, mark, &token);
             Outcome::Enrolled
         }

@@ -13,6 +13,8 @@ use crate::authenticate::Login;
 use crate::host::Host;
 
 const NAME: &CStr = c"pam_otpgate enrolment";
+/// What no mark of anybody's begins with.
+const SPENT: &str = "spent";
 
 /// Somebody was let in to enrol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,15 @@ impl Mark {
     /// Takes it off. What cannot be taken off stays for this user and this handle only.
     pub fn remove(host: &mut impl Host) {
         host.forget(NAME);
+    }
+
+    /// Makes it one that is nobody's: one mark, one try, and an account entry that is asked again must not take
+    /// a dialogue that broke off for a login without one.
+    pub fn spend(host: &mut impl Host) {
+        // What cannot be replaced is taken off, so that the password entry tries nothing twice.
+        if host.keep(NAME, SPENT).is_err() {
+            host.forget(NAME);
+        }
     }
 
     /// Whether there is one, whosever.
