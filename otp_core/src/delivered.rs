@@ -80,11 +80,13 @@ impl Draw {
     pub fn new() -> Result<Self, SecretError> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|_| SecretError::Random)?;
+        let below = u64::from(Self::BELOW);
         let number = loop {
-            let number = getrandom::u32().map_err(|_| SecretError::Random)?;
-            // What lies above the last multiple would make small numbers likelier.
-            if number < u32::MAX - u32::MAX % Self::BELOW {
-                break number % Self::BELOW;
+            // 64 bits: what lies above the last multiple would make small numbers likelier, and is drawn again
+            // once in 10^11, so that a draw takes the kernel's random bytes as often for one user as for another.
+            let random = getrandom::u64().map_err(|_| SecretError::Random)?;
+            if random < u64::MAX - u64::MAX % below {
+                break u32::try_from(random % below).map_err(|_| SecretError::Random)?;
             }
         };
         Ok(Self { number, salt })

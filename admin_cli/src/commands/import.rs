@@ -1,7 +1,7 @@
 //! `otpgate import`: people keep the phone they have.
 //!
-//! Each source is read into a [`candidate::Candidate`] per user; [`importer`] holds it against the store
-//! and enrols in batches; [`report`] says what became of whom.
+//! Each source is read into a `candidate::Candidate` per user; `importer` holds it against the store
+//! and enrols in batches; `report` says what became of whom.
 
 mod candidate;
 mod google;
