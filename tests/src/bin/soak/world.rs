@@ -41,6 +41,7 @@ const STATE_DIRECTORY: &[&str] = &[
     "/administration.lock",
     "/google_authenticator.lock",
     "/google_authenticator.stand-in",
+    "/own_files",
 ];
 
 impl<'a> World<'a> {

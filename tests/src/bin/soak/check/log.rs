@@ -55,7 +55,9 @@ fn complaints(entries: &[Entry], log: &[String]) -> Vec<Violation> {
     let of_it = |line: &str, user: &str| line.contains(&format!("state/{user}: "));
     let excused =
         |line: &str| line.contains(HUNG_UP) || damaged.iter().any(|user| of_it(line, user));
-    let errors = log.iter().filter(|line| line.contains("result=error"));
+    // What an administrator was told of a change stands in the journal too, and is judged there.
+    let of_a_login = |line: &&String| line.contains("result=error") && !line.contains("change=");
+    let errors = log.iter().filter(of_a_login);
     errors
         .filter(|line| !excused(line))
         .map(|line| Violation::Log(format!("the log complains: {line}")))
@@ -104,6 +106,14 @@ mod tests {
             let log = vec![LINE.to_owned(); lines];
             assert_eq!(check(&stage.entries(), &log).len(), violations, "{lines}");
         }
+    }
+
+    #[test]
+    fn a_change_that_was_refused_is_no_complaint() {
+        let line = "otpgate: change=enable user=unknown result=error by=root uid=0";
+        assert_eq!(check(&[], &[line.to_owned()]), []);
+        let line = line.replace("change=enable ", "");
+        assert_eq!(check(&[], &[line]).len(), 1);
     }
 
     #[test]
