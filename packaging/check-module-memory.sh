@@ -36,7 +36,7 @@ services() {
 
 # A fresh store: alice, and dave, of whose state only half is left.
 store() {
-    rm -rf "$work/state" "$work/home"
+    rm -rf "${work:?}/state" "${work:?}/home"
     printf 'state_dir = "%s/state"\n' "$work" > "$work/otpgate.toml"
     chmod 644 "$work/otpgate.toml"
     "$otpgate" --config "$work/otpgate.toml" init >/dev/null

@@ -19,7 +19,11 @@ triple=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR="$work"
 
 cargo +nightly fuzz build --sanitizer "${FUZZ_SANITIZER:-none}"
-[ $# -gt 0 ] || set -- $(cargo +nightly fuzz list)
+if [ $# = 0 ]; then
+    # Names of targets are words.
+    # shellcheck disable=SC2046
+    set -- $(cargo +nightly fuzz list)
+fi
 
 failed=""
 for target in "$@"; do

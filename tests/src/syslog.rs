@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +12,10 @@ const SOCKET: &str = "/dev/log";
 
 /// The datagram that ends the receiver; syslog lines start with `<`.
 const END: &[u8] = b"end of the sandbox";
+/// Before a number: everything that was sent earlier has been read when this has.
+const MARK: &str = "mark ";
+/// How long a mark may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The receiver of one sandbox.
 pub struct Syslog {
@@ -22,6 +27,10 @@ pub struct Syslog {
 struct Received {
     lines: Mutex<Vec<String>>,
     arrived: Condvar,
+    /// The highest mark that was read.
+    read: AtomicU64,
+    /// And that was sent.
+    sent: AtomicU64,
 }
 
 impl Received {
@@ -43,9 +52,26 @@ impl Syslog {
         Self { received, receiver }
     }
 
-    /// All lines so far, as sent: priority, time, tag, message.
+    /// All lines so far, as sent: priority, time, tag, message. What a process that has ended sent is among
+    /// them: the receiver is waited for.
     pub fn lines(&self) -> Vec<String> {
-        self.received.lines().clone()
+        let mark = 1 + self.received.sent.fetch_add(1, Ordering::SeqCst);
+        let socket = UnixDatagram::unbound().unwrap();
+        if socket
+            .send_to(format!("{MARK}{mark}").as_bytes(), SOCKET)
+            .is_err()
+        {
+            // A test has taken the socket away.
+            return self.received.lines().clone();
+        }
+        let (lines, _) = self
+            .received
+            .arrived
+            .wait_timeout_while(self.received.lines(), PATIENCE, |_| {
+                self.received.read.load(Ordering::SeqCst) < mark
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        lines.clone()
     }
 
     /// The first line, past or coming, that `wanted` accepts.
@@ -74,7 +100,7 @@ impl Drop for Syslog {
             let _ = receiver.join();
         }
         if thread::panicking() {
-            eprintln!("--- syslog\n{}", self.lines().join("\n"));
+            eprintln!("--- syslog\n{}", self.received.lines().join("\n"));
         }
     }
 }
@@ -89,7 +115,14 @@ fn receive(socket: &UnixDatagram, received: &Received) {
         let line = String::from_utf8_lossy(datagram)
             .trim_end_matches(['\0', '\n'])
             .to_owned();
-        received.lines().push(line);
+        let mut lines = received.lines();
+        match line.strip_prefix(MARK).and_then(|mark| mark.parse().ok()) {
+            Some(mark) => {
+                received.read.fetch_max(mark, Ordering::SeqCst);
+            }
+            None => lines.push(line),
+        }
+        drop(lines);
         received.arrived.notify_all();
     }
 }
