@@ -38,8 +38,7 @@ const FIRST: RawFd = 16;
 /// Lower than anybody who waits for a prompt.
 const NICENESS: c_int = 10;
 
-/// A program to be started.
-#[derive(Debug)]
+/// A program to be started. Not for printing: its input may hold a code.
 pub struct Program<'a> {
     /// Where it is: an absolute path.
     pub path: &'a Path,
