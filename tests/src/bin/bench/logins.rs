@@ -1,12 +1,18 @@
 //! What a login costs the server: connection, key exchange, password, one command, end.
+//!
+//! The floor is what any server pays that asks the system's PAM and runs the user's shell: the stack in a
+//! process of its own, the shell, and two processes that do nothing, for privilege separation takes three.
 
+use std::process::Command;
 use std::time::Instant;
 
 use tests::sandbox::Sandbox;
 
 use crate::figures::{median, setting};
 use crate::report::{Goal, Row};
-use crate::servers::{AES, ML_KEM, Server, Servers, X25519, has_key_exchange, succeed};
+use crate::servers::{
+    AES, ML_KEM, Server, Servers, X25519, cpu_of_children, has_key_exchange, succeed,
+};
 
 /// Rounds; the servers take turns.
 const ROUNDS: usize = 5;
@@ -31,6 +37,8 @@ pub fn bench(sandbox: &Sandbox) -> Vec<Row> {
     let measured: Vec<_> = known
         .map(|name| (name, compare(&servers, name, logins)))
         .collect();
+    let floor = floor(&servers, logins);
+    println!("| the PAM stack, the shell and two more processes alone | | {floor:.1} |");
     let row = |(name, [theirs, ours]): (&str, [f64; 2])| Row {
         work: format!("server CPU per login, {name}"),
         unit: "ms",
@@ -38,7 +46,7 @@ pub fn bench(sandbox: &Sandbox) -> Vec<Row> {
         peer: "sshd",
         theirs,
         goal: Goal::AtMost(0.5),
-        floor: None,
+        floor: Some(("PAM stack, shell and two more processes", floor)),
     };
     measured.into_iter().map(row).collect()
 }
@@ -70,6 +78,22 @@ fn compare(servers: &Servers, key_exchange: &str, logins: u64) -> [f64; 2] {
         println!("| {name}, {key_exchange} | {rate:.1} | {cpu:.1} |");
         cpu
     })
+}
+
+/// Milliseconds of CPU.
+fn floor(servers: &Servers, logins: u64) -> f64 {
+    let round = |_| {
+        let before = cpu_of_children();
+        for _ in 0..logins {
+            servers.run_pam_alone();
+            succeed(Command::new("sh").args(["-c", "true"]));
+            for _ in 0..2 {
+                succeed(&mut Command::new("true"));
+            }
+        }
+        (cpu_of_children() - before) * 1e3 / logins as f64
+    };
+    median((0..ROUNDS).map(round).collect())
 }
 
 fn log_in(server: &Server<'_>, key_exchange: &str) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::built;
@@ -214,8 +214,9 @@ impl Place {
         app
     }
 
-    /// What the disk alone takes for a durable write of one page.
-    pub fn floor(&self) -> f64 {
+    /// What the disk alone takes for a durable write of one page, with so many microseconds of other work before
+    /// each.
+    pub fn floor(&self, pause: f64) -> f64 {
         let file = fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -225,7 +226,10 @@ impl Place {
         let file = file.unwrap();
         file.write_all_at(&[1; 8192], 0).unwrap();
         file.sync_all().unwrap();
+        let pause = Duration::from_secs_f64(pause / 1e6);
         let once = |number: usize| {
+            let begin = Instant::now();
+            while begin.elapsed() < pause {}
             let start = Instant::now();
             file.write_all_at(&[2; 4096], 4096 * (number as u64 % 2))
                 .unwrap();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, WaitOptions};
+use serde_json::Value;
 use tests::clock::Clock;
 use tests::frontend::Frontend;
 use tests::processes;
@@ -82,6 +83,23 @@ impl Servers {
         ]
     }
 
+    /// Our server's PAM stack as a login runs it, in a process that does nothing else.
+    ///
+    /// # Panics
+    /// When it does not let in.
+    pub fn run_pam_alone(&self) {
+        const CALLS: &str = "auth,account,setcred,open_session,close_session,delete_cred";
+        let mut app = Command::new(std::env::current_exe().unwrap().with_file_name("pam_app"));
+        app.args(["--confdir", "/etc/pam.d", "--service", "otpgate-sshd"]);
+        app.args(["--user", USER, "--answer", PASSWORD, "--calls", CALLS]);
+        let report: Value = serde_json::from_slice(&succeed(&mut app).stdout).unwrap();
+        let calls = report["calls"].as_array().unwrap();
+        assert_eq!(calls.len(), CALLS.split(',').count(), "{report}");
+        for call in calls {
+            assert_eq!(call["code"], "PAM_SUCCESS", "{report}");
+        }
+    }
+
     /// A directory that the user may write, in memory.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -104,19 +122,21 @@ impl Orphans {
     }
 
     fn collect(&self) {
-        let children = || {
-            let [_, _, user, system] = times(std::process::id());
-            user + system
-        };
-        let before = children();
+        let before = cpu_of_children();
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
-        self.cpu.set(self.cpu.get() + children() - before);
+        self.cpu.set(self.cpu.get() + cpu_of_children() - before);
     }
 
     /// Nothing lives but the two listeners.
     fn are_gone(&self) -> bool {
         processes::descendants(rustix::process::getpid()).len() == 2
     }
+}
+
+/// CPU time of the children that this process has collected, in seconds.
+pub fn cpu_of_children() -> f64 {
+    let [_, _, user, system] = times(std::process::id());
+    user + system
 }
 
 /// User and system time of a process, and of its children that it has collected, in seconds.
