@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::account::Kind;
 use crate::account::tests::{hotp_token, totp_token};
 use crate::account::{Serial, Token};
 use crate::recovery::StoredRecoveryCode;
