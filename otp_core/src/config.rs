@@ -5,7 +5,6 @@
 
 mod channel;
 mod delivery;
-mod explain;
 mod file;
 mod rule_check;
 mod template;
@@ -23,12 +22,12 @@ use crate::policy::Parameters;
 use crate::rules::{Enrol, Rule, Unenrolled};
 use crate::store::StoreError;
 use crate::store::safe_open::read_configuration;
+use crate::toml_mistake::{explain, line_of, line_of_key};
 use crate::totp::Period;
 pub use channel::{
     Body, Channel, CommandLine, Http, Json, Method, Security, ServerLogin, Smtp, Way,
 };
 pub use delivery::{DEFAULT_PROGRAM, Delivery};
-use explain::{explain, line_of, line_of_key};
 use file::File;
 pub use template::{Template, Value};
 pub use values::{parse_duration, parse_duration_to};

@@ -16,6 +16,7 @@
 //! | what does a stolen backup tell? | [`seal`] |
 //! | where does it all live, and what survives a crash? | [`store`] |
 //! | how is text shown that somebody else chose? | [`shown`] |
+//! | what is wrong with a configuration, and where? | [`toml_mistake`] |
 //! | who ties it together? | [`verifier`]: lock, load, decide, commit, only then answer |
 
 pub mod account;
@@ -40,6 +41,7 @@ pub mod source;
 pub mod state;
 pub mod store;
 pub mod throttle;
+pub mod toml_mistake;
 pub mod totp;
 pub mod user_name;
 pub mod verifier;

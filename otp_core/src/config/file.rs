@@ -8,7 +8,6 @@ use toml::Spanned;
 
 use super::channel::{ChannelSection, check_all};
 use super::delivery::DeliverySection;
-use super::explain::line_of;
 use super::rule_check::check_rules;
 use super::values::{wait, within};
 use super::{Config, DEFAULT_STATE_DIR, GoogleAuthenticatorFiles, Profile};
@@ -19,6 +18,7 @@ use crate::policy::Parameters;
 use crate::rules::Rule;
 use crate::state::burnt::REACH;
 use crate::throttle::Limits;
+use crate::toml_mistake::line_of;
 
 /// The furthest that two HOTP codes in a row may resynchronise: as far as refused ones are remembered.
 const FURTHEST_RESYNC: u64 = REACH - 8;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use otp_core::toml_mistake::{explain, line_of, line_of_key};
 use serde::{Deserialize, Serialize};
 
 use super::{Config, values};
@@ -297,45 +298,4 @@ fn unrepeated<T: PartialEq + std::fmt::Debug>(
         }
     }
     Ok(list)
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    let before = text.get(..offset).unwrap_or_default();
-    1 + before.bytes().filter(|byte| *byte == b'\n').count()
-}
-
-/// The key that a line sets, if it sets one. Keys of this file need no quotes.
-fn key_of(line: &str) -> Option<&str> {
-    let (key, _) = line.split_once('=')?;
-    let key = key.trim();
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    (!key.is_empty() && key.chars().all(plain)).then_some(key)
-}
-
-fn line_of_key(text: &str, key: &str) -> usize {
-    let position = text.lines().position(|line| key_of(line) == Some(key));
-    position.map_or(1, |position| position + 1)
-}
-
-/// Turns serde's message into one that says what to write instead.
-fn explain(text: &str, offset: usize, message: &str) -> String {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    if message.starts_with("unknown field") {
-        let wrong = quoted.next().unwrap_or_default();
-        let known: Vec<&str> = quoted.collect();
-        let nearest = known
-            .iter()
-            .min_by_key(|key| strsim::damerau_levenshtein(wrong, key));
-        return format!(
-            "unknown key \"{wrong}\"; the nearest is \"{}\" (all: {})",
-            nearest.unwrap_or(&""),
-            known.join(", ")
-        );
-    }
-    // A value over several lines: the key stands above.
-    let lines: Vec<&str> = text.lines().take(line_of(text, offset)).collect();
-    match lines.iter().rev().find_map(|line| key_of(line)) {
-        Some(key) => format!("{key}: {message}"),
-        None => message.to_owned(),
-    }
 }
