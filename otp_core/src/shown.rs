@@ -39,6 +39,20 @@ pub fn path(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
 }
 
+/// A text as a value in a line of the log, where words are `key=value`: an underscore for whatever would end
+/// one or begin another.
+#[derive(Debug, Clone, Copy)]
+pub struct Word<'a>(pub &'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |letter: char| letter.is_ascii_graphic() && !"\"=\\".contains(letter);
+        self.0
+            .chars()
+            .try_for_each(|letter| f.write_char(if plain(letter) { letter } else { '_' }))
+    }
+}
+
 fn is_harmful(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -58,6 +72,7 @@ mod tests {
         ] {
             assert_eq!(Shown(text).to_string(), expected);
         }
+        assert_eq!(Word("s sh\"d=\\é\n1").to_string(), "s_sh_d____1");
         assert_eq!(lines("one\ntw\u{7}o"), "one\ntw\\u{7}o");
     }
 }

@@ -9,7 +9,7 @@
 use std::fmt::{self, Write as _};
 
 use otp_core::policy::{Accepted, Proof, Refusal};
-use otp_core::shown::Shown;
+use otp_core::shown::{Shown, Word};
 use otp_core::source::Origin;
 use otp_core::store::google_authenticator::decide;
 use otp_core::user_name::UserName;
@@ -199,17 +199,5 @@ impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string().replace('"', "'");
         write!(f, "\"{}\"", Shown(&text))
-    }
-}
-
-/// A value without spaces or quotes, whatever it was.
-struct Word<'a>(&'a str);
-
-impl fmt::Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |letter: char| letter.is_ascii_graphic() && !"\"=\\".contains(letter);
-        self.0
-            .chars()
-            .try_for_each(|letter| f.write_char(if plain(letter) { letter } else { '_' }))
     }
 }

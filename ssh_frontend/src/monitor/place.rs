@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
+use otp_core::shown::Word;
+
 use crate::config::Config;
 use crate::log::Destination;
 
@@ -80,18 +82,6 @@ impl Place {
         let detail = detail.to_string();
         let details = [("reason", reason), ("detail", detail.as_str())];
         self.log.error(&self.line("error", user, &details));
-    }
-}
-
-/// A value without spaces or quotes, whatever it was.
-struct Word<'a>(&'a str);
-
-impl fmt::Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |letter: char| letter.is_ascii_graphic() && !"\"=\\".contains(letter);
-        self.0
-            .chars()
-            .try_for_each(|letter| f.write_char(if plain(letter) { letter } else { '_' }))
     }
 }
 
