@@ -32,15 +32,9 @@ pub fn races(name: &str, caption: &str, most: usize, raced: &[(&str, Vec<usize>)
     let mut mesh = chart.configure_mesh();
     mesh.x_desc("race").y_desc("logins").draw().unwrap();
     for ((name, opened), colour) in raced.iter().zip(COLOURS) {
-        let points = (1..).zip(opened.iter().copied());
-        chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))
-            .unwrap()
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        line(&mut chart, name, colour, (1..).zip(opened.iter().copied()));
     }
     finish(&mut chart);
-    area.present().unwrap();
 }
 
 /// What a login costs, in microseconds, against the number of users: a line for each module.
@@ -65,20 +59,34 @@ pub fn scale(measured: &[(&str, Vec<(f64, f64)>)]) {
     let mut mesh = chart.configure_mesh();
     mesh.x_desc("users").y_desc("microseconds").draw().unwrap();
     for ((name, points), colour) in measured.iter().zip(COLOURS) {
-        let points = points.iter().copied();
-        chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))
-            .unwrap()
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        line(&mut chart, name, colour, points.iter().copied());
     }
     finish(&mut chart);
-    area.present().unwrap();
 }
 
-fn finish<'a, X: Ranged + 'a, Y: Ranged + 'a>(
-    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
-) {
+type Chart<'a, X, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>;
+
+fn line<'a, X, Y>(
+    chart: &mut Chart<'a, X, Y>,
+    name: &str,
+    colour: RGBColor,
+    points: impl Iterator<Item = (X::ValueType, Y::ValueType)>,
+) where
+    X: Ranged,
+    Y: Ranged,
+    X::ValueType: Clone + 'static,
+    Y::ValueType: Clone + 'static,
+{
+    let style = colour.stroke_width(2);
+    chart
+        .draw_series(LineSeries::new(points, style).point_size(3))
+        .unwrap()
+        .label(name)
+        .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+}
+
+/// The legend, and the file.
+fn finish<X: Ranged, Y: Ranged>(chart: &mut Chart<'_, X, Y>) {
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
@@ -86,4 +94,5 @@ fn finish<'a, X: Ranged + 'a, Y: Ranged + 'a>(
         .border_style(BLACK.mix(0.3))
         .draw()
         .unwrap();
+    chart.plotting_area().present().unwrap();
 }
