@@ -10,6 +10,8 @@ const COLOURS: [RGBColor; 3] = [
     RGBColor(200, 80, 0),
     RGBColor(110, 110, 110),
 ];
+/// The first line is thick, so that it is seen beneath one that runs over it.
+const WIDTHS: [u32; 3] = [6, 2, 2];
 const FONT: &str = "sans-serif";
 
 /// How many logins of `most` each race opened, a line for each module.
@@ -27,12 +29,12 @@ pub fn races(name: &str, caption: &str, most: usize, raced: &[(&str, Vec<usize>)
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(40)
-        .build_cartesian_2d(1..rounds, 0..most)
+        .build_cartesian_2d(1..rounds, 0..most + 1)
         .unwrap();
     let mut mesh = chart.configure_mesh();
     mesh.x_desc("race").y_desc("logins").draw().unwrap();
-    for ((name, opened), colour) in raced.iter().zip(COLOURS) {
-        line(&mut chart, name, colour, (1..).zip(opened.iter().copied()));
+    for ((name, opened), style) in raced.iter().zip(styles()) {
+        line(&mut chart, name, style, (1..).zip(opened.iter().copied()));
     }
     finish(&mut chart);
 }
@@ -58,10 +60,15 @@ pub fn scale(measured: &[(&str, Vec<(f64, f64)>)]) {
         .unwrap();
     let mut mesh = chart.configure_mesh();
     mesh.x_desc("users").y_desc("microseconds").draw().unwrap();
-    for ((name, points), colour) in measured.iter().zip(COLOURS) {
-        line(&mut chart, name, colour, points.iter().copied());
+    for ((name, points), style) in measured.iter().zip(styles()) {
+        line(&mut chart, name, style, points.iter().copied());
     }
     finish(&mut chart);
+}
+
+fn styles() -> impl Iterator<Item = ShapeStyle> {
+    let coloured = COLOURS.into_iter().zip(WIDTHS);
+    coloured.map(|(colour, width)| colour.stroke_width(width))
 }
 
 type Chart<'a, X, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>;
@@ -69,7 +76,7 @@ type Chart<'a, X, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>;
 fn line<'a, X, Y>(
     chart: &mut Chart<'a, X, Y>,
     name: &str,
-    colour: RGBColor,
+    style: ShapeStyle,
     points: impl Iterator<Item = (X::ValueType, Y::ValueType)>,
 ) where
     X: Ranged,
@@ -77,7 +84,6 @@ fn line<'a, X, Y>(
     X::ValueType: Clone + 'static,
     Y::ValueType: Clone + 'static,
 {
-    let style = colour.stroke_width(2);
     chart
         .draw_series(LineSeries::new(points, style).point_size(3))
         .unwrap()
