@@ -15,7 +15,7 @@ pub(super) fn holds(file: &SecretFile, host: &[u8], seconds: u64, now: UnixTime)
     let mut ours = entries.filter(|(there, _)| *there == host);
     // The first one counts, as a write replaces the first one.
     ours.next()
-        .is_some_and(|(_, at)| at <= now && at.plus(seconds) > now)
+        .is_some_and(|(_, at)| at <= now && now.since(at) < seconds)
 }
 
 /// Records a login: in the host's own entry, a free one, or the one used longest ago.
@@ -68,6 +68,15 @@ mod tests {
         assert!(!holds("192.0.2.70", 1000));
         assert!(!holds("192.0.2.", 1000));
         assert!(!holds("%s", 1000));
+    }
+
+    #[test]
+    fn grace_holds_up_to_the_end_of_time() {
+        let last = UnixTime(u64::MAX);
+        let mut file = file("");
+        remember(&mut file, b"192.0.2.7", last);
+        assert!(holds(&file, b"192.0.2.7", 60, last));
+        assert!(!holds(&file, b"192.0.2.7", 0, last));
     }
 
     #[test]
