@@ -1,5 +1,7 @@
 //! What logins change. Its bytes are made in [`codec`].
 //!
+//! There is no secret in it: counters, times and addresses, and hashes of what was used up or sent.
+//!
 //! A state has to fit its slot whatever happens, so every list has a maximum, and this is the table:
 //!
 //! | list | most entries | bytes each |

@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
 
 use super::administration::{Administration, OWNER_ONLY, refused, sync_directory};
 use super::error::{Problem, StoreError};
@@ -117,7 +116,7 @@ impl Administration<'_> {
         lock::exclusive(&fd, Instant::now() + lock::DEADLINE)
             .map_err(|_| StoreError::new(&path(), Problem::Busy))?;
         let locked = LockedFile(fd);
-        let mut bytes = Zeroizing::new(vec![0; slots::FILE]);
+        let mut bytes = vec![0; slots::FILE];
         let length = rustix::io::pread(&locked.0, &mut bytes[..], 0)
             .map_err(|error| StoreError::io(&path(), "read", error))?;
         let current = slots::newest(bytes.get(..length).unwrap_or_default(), name);

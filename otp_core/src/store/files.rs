@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
 
 use super::error::{Problem, StoreError};
 use super::lock::{self, LockError};
@@ -371,7 +370,8 @@ pub(super) struct LockedFile(pub(super) OwnedFd);
 impl LockedFile {
     fn read(&self, place: &Place<'_>) -> Result<Current, StoreError> {
         let path = || place.state.join(place.name);
-        let mut bytes = Zeroizing::new(vec![0; slots::FILE]);
+        // Not wiped when dropped: there is no secret in a state.
+        let mut bytes = vec![0; slots::FILE];
         let mut length = 0;
         while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
             match rustix::io::pread(&self.0, room, length as u64) {
