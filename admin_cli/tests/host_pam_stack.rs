@@ -177,12 +177,12 @@ const CASES: [Case; 23] = [
         expected: &["pam-bypass-rule", "pam-never-accepts", "pam-shared-file"],
     },
     Case {
-        name: "Red Hat: behind a substack, sufficient ends only the substack",
+        name: "Red Hat: behind a substack, neither sufficient nor a wrong password ends more than the substack",
         distribution: "redhat9",
         service: "sshd",
         after: "password-auth",
         line: OURS,
-        expected: &[],
+        expected: &["pam-code-before-password"],
     },
     Case {
         name: "Red Hat: behind an include, sufficient ends the login",
@@ -303,6 +303,132 @@ fn an_error_for_one_service_is_not_hidden_by_the_warning_of_another() {
     assert_eq!(found.unwrap().severity, Severity::Error, "{findings:#?}");
 }
 
+/// Lines in front of ours, and whether a wrong password gets past them.
+const PASSWORDS: [(&str, &str, bool); 15] = [
+    ("Debian", "@include common-auth", false),
+    ("Arch", "auth include system-login", false),
+    ("Red Hat", "auth substack password-auth", true),
+    (
+        "Debian's file as a substack",
+        "auth substack common-auth",
+        true,
+    ),
+    ("required", "auth required pam_unix.so", true),
+    ("optional", "auth optional pam_unix.so", true),
+    ("requisite", "auth requisite pam_unix.so", false),
+    (
+        "requisite within a substack",
+        "auth substack requisite-auth",
+        true,
+    ),
+    (
+        "two, and a refusal that does not end",
+        "auth [success=2 default=ignore] pam_unix.so\nauth [success=1 default=ignore] pam_sss.so use_first_pass\nauth required pam_deny.so",
+        true,
+    ),
+    (
+        "two, and one that does",
+        "auth [success=2 default=ignore] pam_unix.so\nauth [success=1 default=ignore] pam_sss.so use_first_pass\nauth requisite pam_deny.so",
+        false,
+    ),
+    (
+        "the second refuses those whom the first does not know",
+        "auth [user_unknown=ignore success=ok default=die] pam_unix.so\nauth required pam_sss.so",
+        true,
+    ),
+    (
+        "nobody knows them",
+        "auth [user_unknown=ignore success=ok default=die] pam_unix.so",
+        false,
+    ),
+    (
+        "what decides nothing may be on a stranger's side",
+        "auth required pam_env.so\nauth optional pam_faillock.so preauth\nauth requisite pam_unix.so",
+        false,
+    ),
+    (
+        "a key that strangers do not have",
+        "auth [success=1 default=ignore] pam_u2f.so\nauth requisite pam_unix.so",
+        false,
+    ),
+    (
+        "a second check behind the substack ends it",
+        "auth substack password-auth\nauth requisite pam_unix.so use_first_pass",
+        false,
+    ),
+];
+
+#[test]
+fn a_wrong_password_that_does_not_end_the_login_is_seen() {
+    let ends = |host: &Host, sends| {
+        let findings = host.check_pam_where(false, sends);
+        let mut found = findings.into_iter();
+        found.find(|finding| finding.code == "pam-code-before-password")
+    };
+    for (name, before, expected) in PASSWORDS {
+        let host = Host::new("arch");
+        for (distribution, file) in [("debian12", "common-auth"), ("redhat9", "password-auth")] {
+            fs::copy(
+                host_support::fixture(distribution).join(file),
+                host.service_path(file),
+            )
+            .unwrap();
+        }
+        host.write("requisite-auth", "auth requisite pam_unix.so\n");
+        for (sends, severity) in [(false, Severity::Warning), (true, Severity::Error)] {
+            host.write("sshd", format!("{before}\n{OURS}\n"));
+            let found = ends(&host, sends).map(|finding| finding.severity);
+            assert_eq!(found, expected.then_some(severity), "{name}");
+        }
+        // No prompt, or none before which anything is sent.
+        for option in ["forward_pass", "use_first_pass"] {
+            host.write("sshd", format!("{before}\n{OURS} {option}\n"));
+            let found = ends(&host, true).map(|finding| finding.severity);
+            assert_ne!(found, Some(Severity::Error), "{name}, {option}");
+        }
+        // Who starts it may stop it.
+        host.write("su", format!("{before}\n{OURS}\n"));
+        host.write("sshd", "@include common-auth\n");
+        let found = ends(&host, false).map(|finding| finding.severity);
+        assert_eq!(found, expected.then_some(Severity::Error), "{name}, su");
+    }
+}
+
+#[test]
+fn codes_are_not_sent_before_a_password_was_checked() {
+    for options in ["", " ask_password"] {
+        let host = Host::new("debian12");
+        host.write("sshd", format!("{OURS}{options}\n@include common-auth\n"));
+        let findings = host.check_pam_where(false, true);
+        assert_eq!(codes(&findings), ["pam-code-before-password"], "{options}");
+        assert_eq!(findings[0].severity, Severity::Error, "{options}");
+    }
+}
+
+#[test]
+fn a_wrong_password_ends_the_login_once_the_cure_is_written() {
+    for (name, before, expected) in PASSWORDS {
+        let host = Host::new("redhat9");
+        host.write("requisite-auth", "auth requisite pam_unix.so\n");
+        let debian = host_support::fixture("debian12").join("common-auth");
+        fs::copy(debian, host.service_path("common-auth")).unwrap();
+        host.write("sshd", format!("#%PAM-1.0\n{before}\n{OURS}\n"));
+        let findings = host.check_pam(false);
+        let ours = |finding: &&Finding| finding.code == "pam-code-before-password";
+        let Some(finding) = findings.iter().find(ours).filter(|_| expected) else {
+            continue;
+        };
+        host.write("sshd", host_support::cured(&host.service("sshd"), finding));
+        let findings = host.check_pam(false);
+        assert_eq!(
+            codes(&findings),
+            [""; 0],
+            "{name}: {}",
+            host.service("sshd")
+        );
+    }
+}
+
 fn sshd_is(name: &str, text: &str, has_deny_rules: bool, expected: &[&str]) {
     let host = Host::new("debian12");
     host.write("sshd", text);
@@ -316,7 +442,7 @@ fn holes_written_by_hand() {
         (
             "a sufficient password check above ours",
             "auth sufficient pam_unix.so\nauth required pam_otpgate.so\n",
-            &["pam-bypass"],
+            &["pam-bypass", "pam-code-before-password"],
         ),
         (
             "a jump over ours",
@@ -330,7 +456,7 @@ fn holes_written_by_hand() {
         ),
         (
             "a jump past the end is refused by libpam, not a hole",
-            "auth required pam_unix.so\nauth [success=2 default=ignore] pam_localuser.so\nauth required pam_otpgate.so\n",
+            "auth requisite pam_unix.so\nauth [success=2 default=ignore] pam_localuser.so\nauth required pam_otpgate.so\n",
             &[],
         ),
         (

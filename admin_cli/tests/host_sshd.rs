@@ -302,6 +302,7 @@ fn the_whole_host() {
         user: None,
         from: None,
         has_deny_rules: &|_| false,
+        sends_codes: &|_| false,
         judge_options: &|_| Ok(()),
     };
     let without_clock = |findings: Vec<Finding>| -> Vec<&'static str> {

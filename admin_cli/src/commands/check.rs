@@ -39,10 +39,12 @@ pub(super) fn run(context: &Context<'_>, arguments: &Check) -> Result<u8, CliErr
     let paths = paths(&arguments.places, &config.state_dir);
     let (named, untaken) = load_named(&paths.library());
     findings.extend(untaken);
-    let has_deny_rules = |name: Option<&str>| match name {
-        None => denies(&config),
-        Some(name) => named.get(name).is_some_and(denies),
+    let configured = |name: Option<&str>| match name {
+        None => Some(&config),
+        Some(name) => named.get(name),
     };
+    let has_deny_rules = |name: Option<&str>| configured(name).is_some_and(denies);
+    let sends_codes = |name: Option<&str>| configured(name).is_some_and(sends);
     let judge = |options: &[String]| {
         Options::parse(options.iter().map(String::as_str))
             .map(drop)
@@ -52,6 +54,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Check) -> Result<u8, CliErr
         user: arguments.user.clone(),
         from: arguments.from,
         has_deny_rules: &has_deny_rules,
+        sends_codes: &sends_codes,
         judge_options: &judge,
     };
     findings.extend(check_host(&paths, &request));
@@ -91,4 +94,8 @@ fn load_named(library: &Library) -> (BTreeMap<String, Config>, Vec<Finding>) {
 
 fn denies(config: &Config) -> bool {
     config.rules.iter().any(|rule| rule.then == Then::Deny)
+}
+
+fn sends(config: &Config) -> bool {
+    !config.channels.is_empty()
 }

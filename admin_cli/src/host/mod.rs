@@ -3,7 +3,7 @@
 //! - [`finding`]: what a check says.
 //! - [`pamd`], [`pam_control`]: a pam.d file as libpam reads it; [`pam_library`]: the stack it builds.
 //! - [`pam_walk`]: every way through a stack; [`pam_stack`]: what is wrong with it, with the details in
-//!   `pam_ways`, `pam_entries`, [`pam_enrolment`], `pam_own_files`, [`pam_modules`] and [`pam_module_file`].
+//!   `pam_ways`, `pam_wrong_password`, `pam_entries`, [`pam_enrolment`], `pam_own_files`, [`pam_modules`] and [`pam_module_file`].
 //! - [`sshd_run`], [`sshd_config`]: what sshd says and what is written; [`sshd`]: what is wrong with it.
 //! - [`frontend`]: otpgate-sshd, the same.
 //! - [`clock`]: codes by time need a right one.
@@ -28,6 +28,7 @@ mod pam_own_files;
 pub mod pam_stack;
 pub mod pam_walk;
 mod pam_ways;
+mod pam_wrong_password;
 pub mod pamd;
 mod program;
 pub mod setup;
@@ -47,7 +48,7 @@ use std::path::PathBuf;
 use finding::Finding;
 use frontend::Frontend;
 use pam_library::Library;
-use pam_stack::{HasDenyRules, JudgeOptions};
+use pam_stack::{HasDenyRules, JudgeOptions, SendsCodes};
 use sshd_run::{Connection, Sshd};
 
 /// The PAM service of sshd: the name it was started under, unless a newer one has `PAMServiceName`.
@@ -123,6 +124,8 @@ pub struct CheckRequest<'a> {
     pub from: Option<IpAddr>,
     /// Whether a configuration has rules with `then = "deny"`.
     pub has_deny_rules: HasDenyRules<'a>,
+    /// Whether one has channels.
+    pub sends_codes: SendsCodes<'a>,
     /// Judges the options of our pam.d lines.
     pub judge_options: JudgeOptions<'a>,
 }
@@ -167,6 +170,7 @@ pub fn check_host(paths: &Paths, request: &CheckRequest<'_>) -> Vec<Finding> {
         module_directories: &paths.module_search_dirs,
         judge_options: request.judge_options,
         has_deny_rules: request.has_deny_rules,
+        sends_codes: request.sends_codes,
         has_other_factor: &|service| {
             let frontend = frontend.as_ref().filter(|it| it.pam_service == service);
             service == SSHD_SERVICE && key_comes_first

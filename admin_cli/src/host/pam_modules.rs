@@ -57,6 +57,30 @@ const OTHER_FACTOR: [&str; 8] = [
     "pam_oath.so",
 ];
 
+/// Modules that prepare or count, and say nothing about who it is.
+const BESIDE: [&str; 20] = [
+    "pam_cap.so",
+    "pam_echo.so",
+    "pam_env.so",
+    "pam_faillock.so",
+    "pam_fscrypt.so",
+    "pam_gnome_keyring.so",
+    "pam_issue.so",
+    "pam_keyinit.so",
+    "pam_kwallet.so",
+    "pam_kwallet5.so",
+    "pam_lastlog.so",
+    "pam_limits.so",
+    "pam_loginuid.so",
+    "pam_mail.so",
+    "pam_motd.so",
+    "pam_mount.so",
+    "pam_selinux.so",
+    "pam_sepermit.so",
+    "pam_tally2.so",
+    "pam_umask.so",
+];
+
 /// Whether a step checks a password.
 #[must_use]
 pub fn checks_password(step: &Step) -> bool {
@@ -81,6 +105,12 @@ pub fn handles_new_password(step: &Step) -> bool {
 #[must_use]
 pub fn is_deliberate(step: &Step) -> bool {
     named(step, &CONDITION) || named(step, &OTHER_FACTOR)
+}
+
+/// Whether what a step answers is no proof of who it is: somebody without a password may have it on their side.
+#[must_use]
+pub fn decides_nothing(step: &Step) -> bool {
+    named(step, &CONDITION) || named(step, &BESIDE)
 }
 
 fn named(step: &Step, names: &[&str]) -> bool {

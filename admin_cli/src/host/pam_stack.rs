@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use super::finding::Finding;
 use super::pam_library::{Library, Stack, Step};
 use super::pam_modules::checks_password;
-use super::pam_walk::{OUR_MODULE, is_ours};
+use super::pam_walk::{OUR_MODULE, asked_after_wrong_password, is_ours};
 use super::pamd::{Kind, Module};
 use super::setup_pam::named_config;
-use super::{pam_enrolment, pam_entries, pam_module_file, pam_own_files, pam_ways};
+use super::{
+    pam_enrolment, pam_entries, pam_module_file, pam_own_files, pam_ways, pam_wrong_password,
+};
 
 /// Files that several services share by the distributions' convention.
 pub const SHARED_FILES: [&str; 14] = [
@@ -48,6 +50,9 @@ pub type JudgeOptions<'a> = &'a dyn Fn(&[String]) -> Result<(), String>;
 /// command works with.
 pub type HasDenyRules<'a> = &'a dyn Fn(Option<&str>) -> bool;
 
+/// Whether the configuration of this name, as there, has channels by which codes are sent.
+pub type SendsCodes<'a> = &'a dyn Fn(Option<&str>) -> bool;
+
 /// What the stacks are judged against.
 pub struct Context<'a> {
     /// Where libpam looks for modules.
@@ -56,6 +61,8 @@ pub struct Context<'a> {
     pub judge_options: JudgeOptions<'a>,
     /// Looks into the configuration of a line.
     pub has_deny_rules: HasDenyRules<'a>,
+    /// The same.
+    pub sends_codes: SendsCodes<'a>,
     /// Services in which something else than PAM asks for another factor first, as sshd does with
     /// `AuthenticationMethods publickey,keyboard-interactive`.
     pub has_other_factor: &'a dyn Fn(&str) -> bool,
@@ -233,19 +240,44 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     let after_password = before.any(checks_password);
     let before_password = steps.iter().skip(at).any(checks_password);
     let asks_password = module.has_option("ask_password") || module.has_option("forward_pass");
+    let sends = sends_codes(module, context);
+    let refused_by = asked_after_wrong_password(steps).and_then(|at| steps.get(at));
     let edit = format!("sudoedit +{} {}", step.line, step.file.display());
     let takes_password = TAKES_PASSWORD
         .into_iter()
         .find(|option| module.has_option(option));
-    if STARTED_BY_ANYBODY.contains(&service.name) && (!after_password || takes_password.is_some()) {
+    if STARTED_BY_ANYBODY.contains(&service.name)
+        && (!after_password || takes_password.is_some() || refused_by.is_some())
+    {
+        let how = match takes_password {
+            Some(option) => format!("with {option:?} the code is judged before the password"),
+            None if after_password => {
+                "a wrong password does not end the login before our line".to_owned()
+            }
+            None => "the code is asked for before any password is checked".to_owned(),
+        };
         let cure = match after_password || before_password {
+            true if refused_by.is_some() && takes_password.is_none() => {
+                pam_wrong_password::cure(steps, step)
+            }
             true => format!(
                 "{edit}    # move the line directly behind the one that checks the password, without {}",
                 TAKES_PASSWORD.join(", ")
             ),
             false => code_alone_cure(service.name, &edit),
         };
-        return vec![open_to_the_caller(service.name, step, takes_password, cure)];
+        return vec![open_to_the_caller(service.name, step, &how, cure)];
+    }
+    if let Some(refused_by) = refused_by
+        && !(context.has_other_factor)(service.name)
+    {
+        return vec![pam_wrong_password::finding(
+            service.name,
+            steps,
+            step,
+            refused_by,
+            sends,
+        )];
     }
     match (after_password, before_password) {
         (true, _) if module.has_option("ask_password") => vec![Finding::warning(
@@ -253,6 +285,12 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
             step.place(),
             "\"ask_password\" asks for the password, which a line above has asked for already: people type it twice.",
             format!("{edit}    # take \"ask_password\" out"),
+        )],
+        (false, true) if sends => vec![Finding::error(
+            "pam-code-before-password",
+            step.place(),
+            "Codes are sent before any password was checked: a user name is enough to have them sent, until none are left for the owner.",
+            format!("{edit}    # move the line directly behind the one that checks the password"),
         )],
         (false, true) if !asks_password => vec![Finding::warning(
             "pam-code-before-password",
@@ -273,17 +311,15 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
 }
 
+/// Nothing is sent to anybody in front of a prompt that takes the password too, or where there is no prompt.
+fn sends_codes(module: &Module, context: &Context<'_>) -> bool {
+    (context.sends_codes)(named_config(module))
+        && !module.has_option("forward_pass")
+        && !module.has_option("use_first_pass")
+}
+
 /// The caller of such a program may send it SIGSTOP, and whoever was not asked for a password needs none for that.
-fn open_to_the_caller(
-    service: &str,
-    step: &Step,
-    takes_password: Option<&str>,
-    cure: String,
-) -> Finding {
-    let how = match takes_password {
-        Some(option) => format!("with {option:?} the code is judged before the password"),
-        None => "the code is asked for before any password is checked".to_owned(),
-    };
+fn open_to_the_caller(service: &str, step: &Step, how: &str, cure: String) -> Finding {
     Finding::error(
         "pam-code-before-password",
         step.place(),

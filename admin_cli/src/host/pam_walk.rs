@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::pam_control::{ANSWERS, Action};
 use super::pam_library::{Step, What};
+use super::pam_modules::{checks_password, decides_nothing};
 use super::pamd::{Kind, Module};
 
 /// The file name of our module.
@@ -39,19 +40,22 @@ pub fn is_ours(step: &Step) -> bool {
 /// Walks the stack in every way.
 #[must_use]
 pub fn walk(steps: &[Step], kind: Kind) -> Ways {
-    let mut walker = Walker {
-        steps,
-        kind,
-        ways: Ways::default(),
-    };
-    let mut waiting = vec![State::start()];
-    let mut seen = HashSet::new();
-    while let Some(state) = waiting.pop() {
-        if seen.insert(state.clone()) {
-            waiting.extend(walker.advance(&state));
-        }
-    }
+    let mut walker = Walker::new(steps, kind, Passwords::Any);
+    walker.run();
     walker.ways
+}
+
+/// Walks an auth stack as somebody who knows no password: the first module that refused one on a way that asks
+/// ours all the same. None where a wrong password ends the login before, or where ours lets nobody in: then the
+/// line stands in the wrong place, and says nothing about the lines before it.
+#[must_use]
+pub fn asked_after_wrong_password(steps: &[Step]) -> Option<usize> {
+    if !walk(steps, Kind::Auth).accepted {
+        return None;
+    }
+    let mut walker = Walker::new(steps, Kind::Auth, Passwords::Wrong);
+    walker.run();
+    walker.asked_after.first().copied()
 }
 
 /// Where a jump of `count` from step `from` lands; `None` where libpam calls it a bad jump.
@@ -114,6 +118,8 @@ struct State {
     entered_with: Vec<Opinion>,
     ours: Ours,
     led_round: Option<usize>,
+    /// The first step that refused a password.
+    refused_by: Option<usize>,
 }
 
 impl State {
@@ -125,6 +131,7 @@ impl State {
             entered_with: vec![NO_OPINION],
             ours: Ours::NotAsked,
             led_round: None,
+            refused_by: None,
         }
     }
 
@@ -156,13 +163,43 @@ impl State {
     }
 }
 
+/// What is typed at the modules that ask for a password, or for anything else that strangers do not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passwords {
+    Any,
+    Wrong,
+}
+
 struct Walker<'a> {
     steps: &'a [Step],
     kind: Kind,
+    passwords: Passwords,
     ways: Ways,
+    /// The steps that refused a password before ours was asked.
+    asked_after: BTreeSet<usize>,
 }
 
-impl Walker<'_> {
+impl<'a> Walker<'a> {
+    fn new(steps: &'a [Step], kind: Kind, passwords: Passwords) -> Self {
+        Self {
+            steps,
+            kind,
+            passwords,
+            ways: Ways::default(),
+            asked_after: BTreeSet::new(),
+        }
+    }
+
+    fn run(&mut self) {
+        let mut waiting = vec![State::start()];
+        let mut seen = HashSet::new();
+        while let Some(state) = waiting.pop() {
+            if seen.insert(state.clone()) {
+                waiting.extend(self.advance(&state));
+            }
+        }
+    }
+
     /// All states that can follow this one.
     fn advance(&mut self, state: &State) -> Vec<State> {
         let Some(step) = self.steps.get(state.at) else {
@@ -190,10 +227,18 @@ impl Walker<'_> {
         if ours && state.ours == Ours::Accepted {
             self.ways.asked_twice = true;
         }
-        outcomes(module, self.kind, ours)
+        if ours {
+            self.asked_after.extend(state.refused_by);
+        }
+        let wrong = self.passwords == Passwords::Wrong && !ours && !decides_nothing(step);
+        let counts = wrong && checks_password(step);
+        outcomes(module, self.kind, ours, wrong)
             .into_iter()
-            .map(|(action, class)| {
+            .map(|(action, class, refuses)| {
                 let mut next = state.clone();
+                if counts && refuses && next.refused_by.is_none() {
+                    next.refused_by = Some(state.at);
+                }
                 if ours && next.ours != Ours::Refused {
                     next.ours = match class {
                         Class::Success => Ours::Accepted,
@@ -269,13 +314,30 @@ impl Walker<'_> {
     }
 }
 
-/// What can follow from a module: one entry for each action and class its answers lead to.
-fn outcomes(module: &Module, kind: Kind, ours: bool) -> HashSet<(Action, Class)> {
-    answers(module, kind, ours)
-        .iter()
-        .map(|answer| (module.control.action(answer), class(answer)))
-        .collect()
+/// What can follow from a module: one entry for each action and class its answers lead to, and whether the answer
+/// was that the password is wrong.
+fn outcomes(
+    module: &Module,
+    kind: Kind,
+    ours: bool,
+    wrong: bool,
+) -> HashSet<(Action, Class, bool)> {
+    let can = answers(module, kind, ours);
+    let refusing = can.iter().filter(|answer| WRONG.contains(answer));
+    let given: Vec<_> = match wrong {
+        true if can.len() > 1 => refusing.copied().collect(),
+        _ => can,
+    };
+    let outcome = |answer: &str| {
+        let refuses = wrong && answer == WRONG_PASSWORD;
+        (module.control.action(answer), class(answer), refuses)
+    };
+    given.into_iter().map(outcome).collect()
 }
+
+const WRONG_PASSWORD: &str = "auth_err";
+/// What a wrong password leads to. Of several modules for several kinds of users, some do not know the user.
+const WRONG: [&str; 2] = [WRONG_PASSWORD, "user_unknown"];
 
 fn class(answer: &str) -> Class {
     match answer {

@@ -53,7 +53,7 @@ fn round(service: &str, step: &Step, ours: &Step) -> Finding {
             ours.file.display()
         )
     } else {
-        format!("{edit}    # write \"required\" instead of {control:?}, or count the jump anew")
+        format!("{edit}    # write \"requisite\" instead of {control:?}, or count the jump anew")
     };
     Finding::error("pam-bypass", step.place(), meaning, cure)
 }

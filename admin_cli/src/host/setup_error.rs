@@ -213,7 +213,7 @@ fn no_place(f: &mut fmt::Formatter<'_>, file: &Path, why: &NoPlace) -> fmt::Resu
         ),
         NoPlace::GoneRound(place) => write!(
             f,
-            "{file}: {place} ends the login in success before our line, so nobody would be asked. Type: sudoedit {file}    # write \"auth substack\" instead of \"auth include\" for that file, or \"required\" instead of \"sufficient\""
+            "{file}: {place} ends the login in success before our line, so nobody would be asked. Type: sudoedit {file}    # write \"auth substack\" instead of \"auth include\" for that file, or \"requisite\" instead of \"sufficient\"; then otpgate check, for within a substack a wrong password does not end the login"
         ),
         NoPlace::Jumps => write!(
             f,

@@ -107,6 +107,10 @@ impl Host {
     }
 
     pub fn check_pam(&self, has_deny_rules: bool) -> Vec<Finding> {
+        self.check_pam_where(has_deny_rules, false)
+    }
+
+    pub fn check_pam_where(&self, has_deny_rules: bool, sends_codes: bool) -> Vec<Finding> {
         let judge = |options: &[String]| match options.iter().find(|o| o.as_str() == "nulok") {
             Some(_) => Err("unknown option \"nulok\"; did you mean \"nullok\"?".to_owned()),
             None => Ok(()),
@@ -115,6 +119,7 @@ impl Host {
             module_directories: &self.paths.module_search_dirs,
             judge_options: &judge,
             has_deny_rules: &|_| has_deny_rules,
+            sends_codes: &|_| sends_codes,
             has_other_factor: &|_| false,
         };
         pam_stack::check(&self.paths.library(), &context)
@@ -146,4 +151,27 @@ pub fn snapshot(directory: &Path) -> Vec<(PathBuf, Vec<u8>, u32)> {
     }
     files.sort();
     files
+}
+
+/// The file with the lines that a finding's cure quotes, in place of those that it names.
+pub fn cured(text: &str, finding: &Finding) -> String {
+    let (_, which) = finding.cure.split_once("instead of line").unwrap();
+    let (numbers, quoted) = which.split_once(':').unwrap();
+    let numbers: Vec<usize> = numbers
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let lines = text.lines().zip(1..);
+    let (first, last) = (numbers[0], *numbers.last().unwrap());
+    let mut written = Vec::new();
+    for (line, number) in lines {
+        if number == first {
+            // Every second piece stands between quotation marks.
+            written.extend(quoted.split('"').skip(1).step_by(2));
+        }
+        if number < first || number > last {
+            written.push(line);
+        }
+    }
+    written.join("\n") + "\n"
 }
