@@ -6,6 +6,7 @@ mod host_support;
 
 use std::fs;
 
+use admin_cli::host::finding::Severity;
 use admin_cli::host::setup::{Outcome, SetupRequest, setup};
 use admin_cli::host::sshd;
 use host_support::{Host, codes, snapshot};
@@ -224,5 +225,32 @@ fn check_warns_of_a_grace_time_in_which_nobody_can_enrol() {
             expected,
             "{seconds} {enrols}: {found:?}"
         );
+    }
+}
+
+#[test]
+fn nobody_enrols_in_a_program_that_its_caller_can_stop() {
+    for service in ["su", "sudo", "chsh"] {
+        let host = Host::new("debian12");
+        let before = snapshot(&host.paths.pam_dirs[0]);
+        let request = SetupRequest {
+            service: service.into(),
+            enrol: true,
+            ..SetupRequest::default()
+        };
+        let why = setup(&host.paths, &request).unwrap_err().to_string();
+        let said = ["any local user", "administration", "otpgate setup sshd"];
+        assert!(said.iter().all(|part| why.contains(part)), "{why}");
+        assert_eq!(snapshot(&host.paths.pam_dirs[0]), before, "{service}");
+
+        // Written by hand; any of the lines is enough.
+        for line in [AUTH, ACCOUNT, PASSWORD] {
+            host.write(service, format!("@include common-auth\n{line}\n"));
+            let findings = host.check_pam(false);
+            let code = "pam-enrol-stoppable";
+            let found = findings.iter().find(|finding| finding.code == code);
+            let found = found.unwrap_or_else(|| panic!("{service} {line}: {findings:#?}"));
+            assert_eq!(found.severity, Severity::Error);
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::finding::Finding;
 use super::pam_control::Action;
 use super::pam_library::{Stack, Step};
 use super::pam_modules::handles_new_password;
-use super::pam_stack::{Service, ours};
+use super::pam_stack::{Service, is_started_by_anybody, ours};
 use super::pam_walk::{OUR_MODULE, is_ours, walk};
 use super::pamd::{Kind, Module};
 
@@ -15,7 +15,7 @@ use super::pamd::{Kind, Module};
 /// when there is none to make.
 pub const PASSWORD_CONTROL: &str = "[success=done ignore=ignore default=die]";
 
-/// Lines that are missing, and lines in the wrong place.
+/// Lines that should not be there, that are missing, and in the wrong place.
 pub(super) fn check(service: &Service<'_>) -> Vec<Finding> {
     let with_enrol = |stack: &Stack| {
         let mut lines = ours(stack).filter(|(_, module)| module.has_option("enrol"));
@@ -28,6 +28,9 @@ pub(super) fn check(service: &Service<'_>) -> Vec<Finding> {
     let Some((first, _)) = lines.iter().flatten().next() else {
         return Vec::new();
     };
+    if is_started_by_anybody(service.name) {
+        return vec![stoppable(service, first)];
+    }
     match &lines {
         [Some(_), Some(account), Some(password)] => {
             let mut findings = Vec::from_iter(account_line(service, account));
@@ -40,6 +43,22 @@ pub(super) fn check(service: &Service<'_>) -> Vec<Finding> {
             &lines.each_ref().map(Option::is_some),
         )],
     }
+}
+
+/// Whoever starts such a program may stop it at any moment, also in the one in which an enrolment is written.
+fn stoppable(service: &Service<'_>, there: &Step) -> Finding {
+    Finding::error(
+        "pam-enrol-stoppable",
+        there.place(),
+        format!(
+            "In {} people enrol in a program that any local user starts and can stop: it may hold the lock of administration then, and every other enrolment and change waits until it goes on.",
+            service.name
+        ),
+        format!(
+            "sudoedit {}    # take \"enrol\" off our lines, and our password line out; people enrol at sshd, otpgate-sshd and login",
+            there.file.display()
+        ),
+    )
 }
 
 fn incomplete(service: &Service<'_>, there: &Step, which: &[bool; 3]) -> Finding {

@@ -33,7 +33,15 @@ pub const SHARED_FILES: [&str; 14] = [
 
 /// Programs that every local user may start as root, and that keep the user's identity beside it, so that the
 /// user may send them signals. runuser is for root alone; sshd and login belong to root altogether.
-const STARTED_BY_ANYBODY: [&str; 5] = ["doas", "su", "su-l", "sudo", "sudo-i"];
+const STARTED_BY_ANYBODY: [&str; 8] = [
+    "chfn", "chsh", "doas", "polkit-1", "su", "su-l", "sudo", "sudo-i",
+];
+
+/// Whether a service is that of such a program.
+#[must_use]
+pub fn is_started_by_anybody(service: &str) -> bool {
+    STARTED_BY_ANYBODY.contains(&service)
+}
 
 /// With these our line stands in for the one that checks the password.
 const TAKES_PASSWORD: [&str; 4] = [
@@ -246,7 +254,7 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     let takes_password = TAKES_PASSWORD
         .into_iter()
         .find(|option| module.has_option(option));
-    if STARTED_BY_ANYBODY.contains(&service.name)
+    if is_started_by_anybody(service.name)
         && (!after_password || takes_password.is_some() || refused_by.is_some())
     {
         let how = match takes_password {

@@ -8,7 +8,7 @@ use otp_core::config::DEFAULT_PATH;
 use super::files::{self, Image};
 use super::finding::Severity;
 use super::pam_library::Library;
-use super::pam_stack::SHARED_FILES;
+use super::pam_stack::{SHARED_FILES, is_started_by_anybody};
 use super::pam_walk::{OUR_MODULE, is_ours};
 use super::pamd::{Directive, Kind, Line};
 use super::setup_change::{Change, changed, merged, preview, put, roll_back, taken_back};
@@ -89,6 +89,10 @@ impl<'a> Job<'a> {
     }
 
     fn install(&self) -> Result<Outcome, SetupError> {
+        let service = &self.request.service;
+        if self.request.enrol && is_started_by_anybody(service) {
+            return Err(SetupError::Stoppable(service.clone()));
+        }
         let record = self.load_record()?;
         let mut changes = Vec::new();
         // sshd's settings first: they are in force only after a reload, the PAM line at once. Killed between

@@ -31,6 +31,8 @@ pub enum SetupError {
         /// Who includes it.
         by: Vec<String>,
     },
+    /// `--enrol`, for a program that its caller can stop.
+    Stoppable(String),
     /// The service file is a link to another.
     Symlink(PathBuf),
     /// The file cannot be read.
@@ -143,6 +145,10 @@ impl fmt::Display for SetupError {
                 known.join(" ")
             ),
             Self::Shared { service, by } => shared(f, service, by),
+            Self::Stoppable(service) => write!(
+                f,
+                "{service} is a program that any local user starts and can stop, also while it holds the lock of administration for an enrolment; every other enrolment and change would wait. People enrol at sshd, otpgate-sshd and login. Type: otpgate setup sshd --enrol"
+            ),
             Self::Symlink(path) => write!(
                 f,
                 "{} is a symbolic link, and replacing it would cut it off from the file behind it. Type: cp --remove-destination \"$(readlink -f {0})\" {0}",
