@@ -12,9 +12,8 @@ use otp_core::store::{FilesStore, Store as _, StoreError};
 use otp_core::user_name::UserName;
 use otp_core::verifier::Verifier;
 use pam_ffi::{Item, MessageStyle, Priority, ReturnCode};
-use zeroize::Zeroizing;
 
-use crate::delivery::{Courier, MOST_ROUNDS};
+use crate::delivery::{Courier, Typed};
 use crate::enrol::mark::Mark;
 use crate::google_authenticator::Line;
 use crate::host::Host;
@@ -388,8 +387,6 @@ impl<C: Clock> Dialogue<'_, C> {
         self.verify(answer)
     }
 
-    /// What is answered in the end. The name of a channel is no answer yet: a code is sent, and the question is
-    /// asked again, whoever is asked.
     fn answer(
         &self,
         host: &mut impl Host,
@@ -404,26 +401,11 @@ impl<C: Clock> Dialogue<'_, C> {
             config: self.config,
             clock: self.clock,
         };
-        courier.before_the_prompt(host);
-        for _ in 0..MOST_ROUNDS {
-            let typed = self.ask(host, style, text)?;
-            let typed = typed.as_deref().map(Vec::as_slice);
-            let answer = Answer::parse(typed, password);
-            match courier.named(&answer, typed) {
-                Some(channel) => courier.send_by(host, channel),
-                None => return Ok(answer),
-            }
-        }
-        let typed = self.ask(host, style, text)?;
+        let typed = courier.ask(host, password, |host| self.ask(host, style, text))?;
         Ok(Answer::parse(typed.as_deref().map(Vec::as_slice), password))
     }
 
-    fn ask(
-        &self,
-        host: &mut impl Host,
-        style: MessageStyle,
-        text: &str,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    fn ask(&self, host: &mut impl Host, style: MessageStyle, text: &str) -> Result<Typed, Failure> {
         host.send(style, text).map_err(Failure::Conversation)
     }
 

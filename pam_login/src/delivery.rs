@@ -14,16 +14,20 @@ use otp_core::delivered::job::Job;
 use otp_core::store::{FilesStore, StoreError};
 use otp_core::verifier::Verifier;
 use pam_ffi::start::Program;
+use zeroize::Zeroizing;
 
-use crate::authenticate::Login;
+use crate::authenticate::{Failure, Login};
 use crate::host::Host;
 use crate::options::Options;
 
 /// How often a login may ask for a code. After that the name of a channel is an answer like any other, and
 /// wrong.
-pub(crate) const MOST_ROUNDS: usize = 3;
+const MOST_ROUNDS: usize = 3;
 /// What the program gets beyond its own limit, in seconds, before it is killed.
 const SPARE: u64 = 5;
+
+/// What was typed, if anything was.
+pub(crate) type Typed = Option<Zeroizing<Vec<u8>>>;
 
 /// Has codes sent.
 pub(crate) struct Courier<'a, C> {
@@ -35,25 +39,42 @@ pub(crate) struct Courier<'a, C> {
 }
 
 impl<C: Clock> Courier<'_, C> {
+    /// What is answered in the end. The name of a channel is no answer yet: a code is sent, and the question is
+    /// asked again, whoever is asked and whatever their codes are judged by.
+    ///
+    /// # Errors
+    /// Those of the question.
+    pub(crate) fn ask<H: Host>(
+        &self,
+        host: &mut H,
+        password: Option<&[u8]>,
+        mut question: impl FnMut(&mut H) -> Result<Typed, Failure>,
+    ) -> Result<Typed, Failure> {
+        self.before_the_prompt(host);
+        for _ in 0..MOST_ROUNDS {
+            let typed = question(host)?;
+            match self.named(typed.as_deref().map(Vec::as_slice), password) {
+                Some(channel) => self.send(host, Occasion::Named(channel)),
+                None => return Ok(typed),
+            }
+        }
+        question(host)
+    }
+
     /// Sends a code to those who get one without asking. Without such a channel there is nothing to do for
     /// anybody.
-    pub(crate) fn before_the_prompt(&self, host: &mut impl Host) {
+    fn before_the_prompt(&self, host: &mut impl Host) {
         if ask::before_the_prompt(&self.config.channels) {
             self.send(host, Occasion::Prompt);
         }
     }
 
     /// The channel that was named instead of a code. Nothing else that may be answered is one.
-    pub(crate) fn named(&self, answer: &Answer, typed: Option<&[u8]>) -> Option<&str> {
-        match answer {
+    fn named(&self, typed: Option<&[u8]>, password: Option<&[u8]>) -> Option<&str> {
+        match Answer::parse(typed, password) {
             Answer::Unrecognised => ask::named(&self.config.channels, typed?),
             _ => None,
         }
-    }
-
-    /// Sends a code by this channel to those who have a device there.
-    pub(crate) fn send_by(&self, host: &mut impl Host, channel: &str) {
-        self.send(host, Occasion::Named(channel));
     }
 
     fn send(&self, host: &mut impl Host, occasion: Occasion<'_>) {

@@ -25,6 +25,7 @@ use pam_ffi::{Item, MessageStyle};
 use zeroize::Zeroizing;
 
 use crate::authenticate::{Failure, Login};
+use crate::delivery::{Courier, Typed};
 use crate::host::Host;
 use crate::log::Subject;
 use crate::options::{CODE_PROMPT, COMBINED_PROMPT, FirstPass, Options, PASSWORD_PROMPT};
@@ -303,8 +304,7 @@ impl<C: Clock> Dialogue<'_, C> {
             CODE_PROMPT
         };
         let text = options.authtok_prompt.as_deref().unwrap_or(default);
-        let typed = host.send(style, text);
-        let typed = self.heard(host, typed)?.unwrap_or_default();
+        let typed = self.ask(host, style, text)?.unwrap_or_default();
         let in_front = if options.forward_pass {
             InFront::Anything
         } else {
@@ -312,6 +312,34 @@ impl<C: Clock> Dialogue<'_, C> {
         };
         let verdict = self.verify(host, &typed, in_front);
         self.conclude(host, verdict, &typed)
+    }
+
+    /// Nothing is sent to people with a file of their own. Where codes are sent to people who are enrolled, the
+    /// name of a channel is asked again of these too, or it would tell who is who.
+    fn ask(
+        &mut self,
+        host: &mut impl Host,
+        style: MessageStyle,
+        text: &str,
+    ) -> Result<Typed, Failure> {
+        let line = self.line;
+        let Some(login) = line.fallback.filter(|_| !line.options.forward_pass) else {
+            let typed = host.send(style, text);
+            return self.heard(host, typed);
+        };
+        let courier = Courier {
+            login,
+            options: line.options,
+            denied: line.denied(),
+            config: line.config,
+            clock: self.clock,
+        };
+        let password = host.password();
+        let password = password.as_deref().map(Vec::as_slice);
+        courier.ask(host, password, |host| {
+            let typed = host.send(style, text);
+            self.heard(host, typed)
+        })
     }
 
     /// A dialogue that fails was an attempt all the same, or hanging up would make guesses free.

@@ -129,6 +129,58 @@ fn asking_for_a_code_looks_and_costs_the_same_for_everybody() {
     });
 }
 
+#[test]
+fn the_name_of_a_channel_does_not_tell_who_has_a_file_of_their_own() {
+    sandbox::run(|sandbox| {
+        let installation = Installation::prepared(&sandbox.path(""), "");
+        installation.must(&["init"]);
+        let pager = Pager::new(&installation.path(""));
+        let delivery = section(installation.command(), "");
+        let channels = [
+            pager.channel("sms", ""),
+            pager.channel("mail", "on_demand = true"),
+        ];
+        installation.configure(&format!("{delivery}{}", channels.concat()));
+        sandbox.add_user("textonly");
+        let enrol = ["enroll", "textonly", "--no-confirm"];
+        installation.must(&[&enrol[..], &["--delivered", "sms:+44"]].concat());
+        let file = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n\" HOTP_COUNTER 1\n12345678\n";
+        sandbox
+            .add_user("ownfile_")
+            .write(".google_authenticator", file, 0o400);
+        sandbox
+            .add_user("badfile_")
+            .write(".google_authenticator", "nothing\n", 0o400);
+        for typed in ["sms", "mail"] {
+            let model = asked(&installation, "textonly", typed);
+            assert_eq!(model.prompts, ["echo_off: Verification code: "; 2]);
+            let started = |seen: &Seen| seen.calls.iter().filter(|call| *call == "wait4").count();
+            assert_eq!(started(&model), 2, "{:?}", model.calls);
+            installation.wait_for_deliveries();
+            let sent = pager.paged().len();
+            for user in ["ownfile_", "badfile_", "unlisted"] {
+                let other = asked(&installation, user, typed);
+                assert_eq!(other.prompts, model.prompts, "{user}");
+                assert_eq!(other.code, model.code, "{user}");
+                assert_eq!(started(&other), 2, "{user}: {:?}", other.calls);
+            }
+            installation.wait_for_deliveries();
+            assert_eq!(pager.paged().len(), sent, "nothing to send to them");
+        }
+        // The file counts, in any round.
+        let login = installation.login("ownfile_").answer("sms");
+        let report = login.answer("mail").answer("12345678").run();
+        assert!(report.success(), "{report:?}");
+        assert_eq!(report.prompts(), ["echo_off: Verification code: "; 3]);
+        // After that the name is an answer like any other.
+        let login = installation.login("ownfile_");
+        let report = login.with(["sms"; 5].iter().flat_map(|it| ["--answer", it]));
+        let report = report.run();
+        assert_eq!(report.code(), "PAM_AUTH_ERR");
+        assert_eq!(report.prompts(), ["echo_off: Verification code: "; 4]);
+    });
+}
+
 /// What is seen of a login that names a channel: the module's system calls by name, those for memory aside.
 fn asked(installation: &Installation, user: &str, typed: &str) -> Seen {
     let login = || {
