@@ -64,6 +64,20 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// How many may be sent within an hour before nobody at such a source is sent another one. Three of ten are
+    /// kept for known sources, at which the user logged in lately: whoever knows a name, and perhaps the password,
+    /// must not keep its owner from getting a code at home.
+    #[must_use]
+    pub fn budget_for(&self, known_source: bool) -> u16 {
+        let kept = self.budget.saturating_mul(3) / 10;
+        match known_source {
+            true => self.budget,
+            false => self.budget - kept,
+        }
+    }
+}
+
 /// What the kernel's random bytes are turned into before anything is decided: a number below 10^8, and a salt.
 pub struct Draw {
     number: u32,

@@ -189,6 +189,34 @@ fn an_hour_has_a_budget_and_the_log_says_when_it_is_spent() {
 }
 
 #[test]
+fn strangers_keep_the_owner_from_no_code_at_home() {
+    let scene = Scene::new("lifetime = \"10m\"");
+    scene.ask();
+    let report = scene.login().answer(&scene.pager.code(1)).run();
+    assert!(report.success(), "{report:?}");
+    let stranger = |round: i64| {
+        let login = scene.installation.login("alice").from(AWAY);
+        let at = Clock::Shifted(700 * round);
+        login.with(["--answer-fail"]).at(at).run();
+        scene.settled()
+    };
+    // A lifetime apart, within the hour.
+    for round in 0..5 {
+        stranger(round);
+    }
+    assert_eq!(scene.settled(), 6);
+    // While a stranger's code waits.
+    let at = Clock::Shifted(700 * 4 + 1);
+    scene.login().with(["--answer-fail"]).at(at).run();
+    let code = scene.pager.code(7);
+    for round in [4, 5] {
+        assert_eq!(stranger(round), 7, "theirs is spent");
+    }
+    let report = scene.login().answer(&code).at(at).run();
+    assert!(report.success(), "{report:?}");
+}
+
+#[test]
 fn a_channel_that_fails_keeps_out_only_those_who_have_nothing_else() {
     sandbox::run(|sandbox| {
         let scene = Scene::in_sandbox(sandbox, "");

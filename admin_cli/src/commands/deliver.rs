@@ -77,9 +77,12 @@ fn send_to(context: &Context<'_>, arguments: &Deliver, typed: &str) -> Result<u8
     let sending = match order {
         Order::Send(sending) => sending,
         Order::OverBudget(_) => {
+            let rules = &config.parameters.delivery;
             return Err(CliError::no(format!(
-                "{user} has been sent {} codes within an hour, which is the most ([delivery] budget)",
-                config.parameters.delivery.budget
+                "{user} has been sent {} codes or more within an hour; of the {} in [delivery] budget, the rest is \
+                 kept for addresses of earlier logins",
+                rules.budget_for(false),
+                rules.budget
             )));
         }
         Order::Nothing => {

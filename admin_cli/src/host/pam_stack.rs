@@ -297,7 +297,7 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
         (false, true) if sends => vec![Finding::error(
             "pam-code-before-password",
             step.place(),
-            "Codes are sent before any password was checked: a user name is enough to have them sent, until none are left for the owner.",
+            "Codes are sent before any password was checked: a user name is enough to have them sent, until none are left but for the owner's known addresses.",
             format!("{edit}    # move the line directly behind the one that checks the password"),
         )],
         (false, true) if !asks_password => vec![Finding::warning(

@@ -33,7 +33,7 @@ pub(super) fn finding(
     let code = "pam-code-before-password";
     if sends {
         let meaning = format!(
-            "{what}: whoever knows a user name has codes sent without knowing the password, until none are left for the owner."
+            "{what}: whoever knows a user name has codes sent without knowing the password, until none are left but for the owner's known addresses."
         );
         return Finding::error(code, ours.place(), meaning, cure);
     }

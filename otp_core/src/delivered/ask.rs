@@ -46,7 +46,7 @@ pub enum Order {
     Nothing,
     /// This code.
     Send(Sending),
-    /// Nothing, but the log should say that this device's hour has had its codes.
+    /// Nothing, but the log should say that this device's hour has had its codes, or those for such a source.
     OverBudget(Destination),
 }
 
@@ -111,10 +111,13 @@ fn order(
         serials.any(|serial| serial == pending.serial)
     };
     let waiting = state.sent.pending.as_ref().filter(enrolled);
-    if waiting.is_some_and(|pending| pending.is_waiting(now, rules)) {
+    let known = state.throttle.knows(source, now);
+    // What a stranger asked for is in the way of strangers only. What replaced it is not: two in a lifetime.
+    let gives_way = |pending: &Pending| known && !state.throttle.knows(pending.source, now);
+    if waiting.is_some_and(|pending| pending.is_waiting(now, rules) && !gives_way(pending)) {
         return Order::Nothing;
     }
-    if !state.sent.budget.take(rules.budget, now) {
+    if !state.sent.budget.take(rules.budget_for(known), now) {
         return Order::OverBudget(to);
     }
     let (pending, code) = Pending::new(token, draw, source, now, rules);

@@ -138,11 +138,75 @@ fn an_hour_has_a_budget() {
     let mut scene = Scene::new(vec![sms("sms")], None);
     for round in 0..12 {
         scene.now = NOW.plus(60 * round);
-        let expected = if round < 10 { "sms" } else { "over budget" };
+        let expected = if round < 7 { "sms" } else { "over budget" };
         assert_eq!(scene.prompt(), expected, "round {round}");
     }
     scene.now = NOW.plus(3600);
     assert_eq!(scene.prompt(), "sms");
+}
+
+#[test]
+fn strangers_cannot_spend_what_is_kept_for_known_sources() {
+    let mut scene = Scene::new(vec![sms("sms")], None);
+    scene.state.throttle.succeed(HOME, NOW);
+    for round in 0..30 {
+        scene.now = NOW.plus(60 * round);
+        let expected = if round < 7 { "sms" } else { "over budget" };
+        let asked = scene.ask(Occasion::Prompt, AWAY);
+        assert_eq!(asked, expected, "round {round}");
+    }
+    for round in 30..40 {
+        scene.now = NOW.plus(60 * round);
+        let expected = if round < 33 { "sms" } else { "over budget" };
+        assert_eq!(scene.prompt(), expected, "round {round}");
+        assert_eq!(
+            scene.ask(Occasion::Prompt, Source::Opaque),
+            match round < 33 {
+                true => "nothing",
+                false => "over budget",
+            }
+        );
+    }
+    // A source is known for a while only.
+    scene.now = NOW.plus(crate::throttle::KNOWN_FOR + 1);
+    for round in 0..8 {
+        let expected = if round < 7 { "sms" } else { "over budget" };
+        assert_eq!(scene.prompt(), expected, "round {round}");
+        scene.now = scene.now.plus(60);
+    }
+}
+
+#[test]
+fn every_budget_leaves_strangers_something() {
+    let left = [1, 2, 3, 4, 10, 100, u16::MAX].map(|budget| {
+        let rules = Rules {
+            budget,
+            ..Rules::default()
+        };
+        assert_eq!(rules.budget_for(true), budget);
+        rules.budget_for(false)
+    });
+    assert_eq!(left[..6], [1, 2, 3, 3, 7, 70]);
+    assert!(left[6] > 0);
+}
+
+#[test]
+fn what_a_stranger_asked_for_is_not_in_the_way_of_a_known_source() {
+    let mut scene = Scene::new(vec![sms("sms")], None);
+    scene.state.throttle.succeed(HOME, NOW);
+    let asker = |scene: &Scene| scene.state.sent.pending.unwrap().source;
+    assert_eq!(scene.ask(Occasion::Prompt, AWAY), "sms");
+    assert_eq!(scene.ask(Occasion::Prompt, Source::Opaque), "nothing");
+    assert_eq!(scene.prompt(), "sms", "in its place");
+    assert_eq!(asker(&scene), HOME);
+    for _ in 0..10 {
+        for source in [HOME, AWAY, Source::Opaque] {
+            let asked = scene.ask(Occasion::Named("sms"), source);
+            assert_eq!(asked, "nothing", "two in a lifetime");
+        }
+    }
+    assert_eq!(asker(&scene), HOME);
+    assert_eq!(scene.state.sent.budget.spent, 2);
 }
 
 #[test]
