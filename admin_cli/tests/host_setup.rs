@@ -278,7 +278,6 @@ fn where_the_line_goes() {
         let found = codes(&host.check_pam(true));
         let expected: &[&str] = match (distribution, service) {
             (_, "su") => &["pam-bypass-rule", "pam-nullok"],
-            ("redhat9", _) => &["pam-code-before-password", "pam-nullok"],
             _ => &["pam-nullok"],
         };
         assert_eq!(found, expected, "{name}");

@@ -276,16 +276,14 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
         };
         return vec![open_to_the_caller(service.name, step, &how, cure)];
     }
+    // Where nothing is sent, being asked all the same costs a stranger's guesses, and does not tell which of the two
+    // was wrong: as distributions mean it that put a substack there.
     if let Some(refused_by) = refused_by
+        && sends
         && !(context.has_other_factor)(service.name)
     {
-        return vec![pam_wrong_password::finding(
-            service.name,
-            steps,
-            step,
-            refused_by,
-            sends,
-        )];
+        let finding = pam_wrong_password::finding(service.name, steps, step, refused_by);
+        return vec![finding];
     }
     match (after_password, before_password) {
         (true, _) if module.has_option("ask_password") => vec![Finding::warning(

@@ -13,34 +13,22 @@ const TAKES_WHAT_WAS_TYPED: [&str; 3] = ["use_first_pass", "try_first_pass", "fo
 /// Decide together with the modules that check a password, and go with them.
 const VERDICTS: [&str; 2] = ["pam_deny.so", "pam_permit.so"];
 
-/// An error where codes are sent. Otherwise it costs guesses, and hides which of the two was wrong.
+/// Codes are sent to people who did not know the password.
 ///
 /// `enrol` is no error by itself: the account line, which asks for the enrolment, runs only after libpam let the
 /// auth stack pass.
-pub(super) fn finding(
-    service: &str,
-    steps: &[Step],
-    ours: &Step,
-    refused_by: &Step,
-    sends: bool,
-) -> Finding {
-    let what = format!(
-        "In {service} a password that {} refuses ({}) does not end the login before our line",
+pub(super) fn finding(service: &str, steps: &[Step], ours: &Step, refused_by: &Step) -> Finding {
+    let meaning = format!(
+        "In {service} a password that {} refuses ({}) does not end the login before our line: whoever knows a user name has codes sent without knowing the password, until none are left but for the owner's known addresses.",
         name(refused_by),
         refused_by.place()
     );
-    let cure = cure(steps, ours);
-    let code = "pam-code-before-password";
-    if sends {
-        let meaning = format!(
-            "{what}: whoever knows a user name has codes sent without knowing the password, until none are left but for the owner's known addresses."
-        );
-        return Finding::error(code, ours.place(), meaning, cure);
-    }
-    let meaning = format!(
-        "{what}: whoever knows a user name is asked for the code and refused only then, and makes guesses that count against an account. Which of the two was wrong is not told; no codes are sent here. Fine if that is meant."
-    );
-    Finding::warning(code, ours.place(), meaning, cure)
+    Finding::error(
+        "pam-code-before-password",
+        ours.place(),
+        meaning,
+        cure(steps, ours),
+    )
 }
 
 /// Lines that end the login at a wrong password, for those that check it now.
