@@ -394,6 +394,14 @@ fn a_wrong_password_that_does_not_end_the_login_is_seen() {
 }
 
 #[test]
+fn a_substack_hides_no_other_finding() {
+    let host = Host::new("redhat9");
+    host.insert_after("sshd", "password-auth", &format!("{OURS} ask_password"));
+    let expected = ["pam-code-before-password", "pam-password-twice"];
+    assert_eq!(codes(&host.check_pam_where(false, true)), expected);
+}
+
+#[test]
 fn codes_are_not_sent_before_a_password_was_checked() {
     for options in ["", " ask_password"] {
         let host = Host::new("debian12");

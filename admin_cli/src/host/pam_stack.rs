@@ -278,14 +278,12 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
     // Where nothing is sent, being asked all the same costs a stranger's guesses, and does not tell which of the two
     // was wrong: as distributions mean it that put a substack there.
-    if let Some(refused_by) = refused_by
-        && sends
-        && !(context.has_other_factor)(service.name)
-    {
-        let finding = pam_wrong_password::finding(service.name, steps, step, refused_by);
-        return vec![finding];
-    }
-    match (after_password, before_password) {
+    let refused_by = refused_by.filter(|_| sends && !(context.has_other_factor)(service.name));
+    let mut findings: Vec<Finding> = refused_by
+        .map(|by| pam_wrong_password::finding(service.name, steps, step, by))
+        .into_iter()
+        .collect();
+    findings.extend(match (after_password, before_password) {
         (true, _) if module.has_option("ask_password") => vec![Finding::warning(
             "pam-password-twice",
             step.place(),
@@ -314,7 +312,8 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
             code_alone_cure(service.name, &edit),
         )],
         _ => Vec::new(),
-    }
+    });
+    findings
 }
 
 /// Nothing is sent to anybody in front of a prompt that takes the password too, or where there is no prompt.
