@@ -3,9 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::account::Kind;
 use crate::account::tests::{hotp_token, totp_token};
-use crate::account::{Serial, Token};
+use crate::account::{Kind, Serial, Token};
 use crate::recovery::StoredRecoveryCode;
 use crate::scratch::ScratchCodes;
 use crate::totp::Period;
