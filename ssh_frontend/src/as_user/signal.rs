@@ -42,21 +42,35 @@ pub fn send(group: i32, name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::process::{CommandExt, ExitStatusExt};
-    use std::process::Command;
+    use std::process::{Child, Command};
+    use std::thread::sleep;
+    use std::time::Duration;
 
     #[test]
     fn every_name_ends_a_process_group_by_the_signal_of_that_name() {
         for (name, signal) in SIGNALS {
-            let mut child = Command::new("sleep")
-                .arg("60")
-                .process_group(0)
-                .spawn()
-                .unwrap();
+            let mut child = sleeper();
             send(i32::try_from(child.id()).unwrap(), name).unwrap();
             let status = child.wait().unwrap();
             assert_eq!(status.signal(), Some(signal.as_raw()), "{name}");
         }
+    }
+
+    /// A group of its own, to which no signal means anything else than usual, whatever is ignored here (as nohup
+    /// does).
+    fn sleeper() -> Child {
+        let child = Command::new("env")
+            .args(["--default-signal", "sleep", "60"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let name = format!("/proc/{}/comm", child.id());
+        while fs::read_to_string(&name).unwrap() != "sleep\n" {
+            sleep(Duration::from_millis(1));
+        }
+        child
     }
 
     #[test]
