@@ -35,7 +35,7 @@ $missed"
 
 arguments=$*
 of policy otp_core otp_core/src/policy.rs otp_core/src/policy/verdict.rs otp_core/src/throttle.rs otp_core/src/state.rs -- --lib --test decisions
-of files otp_core otp_core/src/store/files.rs -- --lib --test files_store --test locks --test half_there --test two_slots
+of files otp_core otp_core/src/store/files.rs -- --lib --test files_store --test locks --test half_there --test two_slots --test sealed_store
 of outcome pam_login pam_login/src/outcome.rs -- --lib
 if [ -n "$survivors" ]; then
     echo "No test noticed these, and $explained does not explain them:$survivors" >&2
