@@ -44,12 +44,25 @@ pub fn explain(text: &str, offset: usize, message: &str) -> String {
             None => format!("unknown key \"{wrong}\""),
         };
     }
-    // A value over several lines: the key stands above.
-    let lines: Vec<&str> = text.lines().take(line_of(text, offset)).collect();
-    match lines.iter().rev().find_map(|line| key_of(line)) {
-        Some(key) => format!("{key}: {message}"),
-        None => message.to_owned(),
+    match key_at(text, offset) {
+        Some(key) if !message.starts_with("missing field") => format!("{key}: {message}"),
+        _ => message.to_owned(),
     }
+}
+
+/// The key in whose value this byte stands: on its own line, or above, where a list is open.
+fn key_at(text: &str, offset: usize) -> Option<&str> {
+    let number = line_of(text, offset);
+    if let Some(key) = text.lines().nth(number - 1).and_then(key_of) {
+        return Some(key);
+    }
+    let before = text.get(..offset)?;
+    let mut above: Vec<&str> = before.lines().take(number).collect();
+    let at = above.iter().rposition(|line| key_of(line).is_some())?;
+    let value = above.split_off(at).join("\n");
+    let count = |bracket| value.matches(bracket).count();
+    let is_open = count('[') > count(']') || value.matches("\"\"\"").count() % 2 == 1;
+    is_open.then(|| text.lines().nth(at).and_then(key_of))?
 }
 
 #[cfg(test)]
@@ -79,6 +92,16 @@ mod tests {
     fn a_value_over_several_lines_belongs_to_the_key_above() {
         let offset = TEXT.find('7').unwrap();
         assert_eq!(explain(TEXT, offset, "no text"), "users: no text");
+    }
+
+    #[test]
+    fn a_mistake_outside_of_values_belongs_to_no_key() {
+        let text = "state_dir = \"/x\"\nbudget 10\n[[rule]]\nusers = [\"a\"]\n";
+        let at = |what| text.find(what).unwrap();
+        assert_eq!(explain(text, at("budget"), "no sign"), "no sign");
+        let missing = "missing field `then`";
+        assert_eq!(explain(text, at("[[rule]]"), missing), missing);
+        assert_eq!(explain(text, at("[[rule]]"), "no table"), "no table");
     }
 
     #[test]
