@@ -77,7 +77,7 @@ mkdir -p "$destination/usr/share/bash-completion/completions" "$destination$zsh"
 
 samples=/usr/share/doc/otpgate/examples
 samples_to_copy=$(cd examples && find HELPDESK.md ansible.cfg askpass.toml channels clients pam.d/combined \
-    pam.d/sshd pam.d/sshd-enrol pam.d/sudo policies sshd_config.d -type f ! -name '*.pyc')
+    pam.d/sshd pam.d/sshd-enrol pam.d/sshd-password-first pam.d/sudo policies sshd_config.d -type f ! -name '*.pyc')
 for sample in $samples_to_copy; do
     put 644 "examples/$sample" "$samples/$sample"
 done

@@ -6,6 +6,7 @@ mod host_support;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use admin_cli::host::finding::{self, Finding, Severity};
@@ -413,26 +414,47 @@ fn codes_are_not_sent_before_a_password_was_checked() {
 }
 
 #[test]
-fn a_wrong_password_ends_the_login_once_the_cure_is_written() {
-    for (name, before, expected) in PASSWORDS {
-        let host = Host::new("redhat9");
-        host.write("requisite-auth", "auth requisite pam_unix.so\n");
-        let debian = host_support::fixture("debian12").join("common-auth");
-        fs::copy(debian, host.service_path("common-auth")).unwrap();
-        host.write("sshd", format!("#%PAM-1.0\n{before}\n{OURS}\n"));
+fn a_required_password_is_told_to_end_the_login() {
+    let host = Host::new("redhat9");
+    host.write("sshd", format!("auth required pam_unix.so\n{OURS}\n"));
+    let findings = host.check_pam_where(false, true);
+    assert_eq!(codes(&findings), ["pam-code-before-password"]);
+    let cure = &findings[0].cure;
+    assert!(
+        cure.contains("\"requisite\" instead of \"required\""),
+        "{cure}"
+    );
+    host.write("sshd", format!("auth requisite pam_unix.so\n{OURS}\n"));
+    assert_eq!(codes(&host.check_pam_where(false, true)), [""; 0]);
+}
+
+#[test]
+fn the_sample_where_a_wrong_password_ends_the_login_has_no_finding() {
+    let host = Host::new("redhat9");
+    let sample =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/pam.d/sshd-password-first");
+    host.write("sshd", fs::read_to_string(sample).unwrap());
+    assert_eq!(codes(&host.check_pam_where(false, true)), [""; 0]);
+    let goes_on = host.service("sshd");
+    let goes_on = goes_on.replace("requisite     pam_deny", "required      pam_deny");
+    let goes_on = goes_on.replace("[default=die] pam_faillock", "required pam_faillock");
+    host.write("sshd", goes_on);
+    let found = codes(&host.check_pam_where(false, true));
+    assert_eq!(found, ["pam-code-before-password"]);
+}
+
+#[test]
+fn codes_are_not_sent_where_nothing_checks_a_password() {
+    for before in [
+        "",
+        "auth required pam_vendor.so\n",
+        "auth optional pam_ecryptfs.so unwrap\n",
+    ] {
+        let host = Host::new("debian12");
+        host.write("sshd", format!("{before}{OURS}\n"));
         let findings = host.check_pam_where(false, true);
-        let ours = |finding: &&Finding| finding.code == "pam-code-before-password";
-        let Some(finding) = findings.iter().find(ours).filter(|_| expected) else {
-            continue;
-        };
-        host.write("sshd", host_support::cured(&host.service("sshd"), finding));
-        let findings = host.check_pam_where(false, true);
-        assert_eq!(
-            codes(&findings),
-            [""; 0],
-            "{name}: {}",
-            host.service("sshd")
-        );
+        assert_eq!(codes(&findings), ["pam-code-before-password"], "{before}");
+        assert_eq!(findings[0].severity, Severity::Error, "{before}");
     }
 }
 

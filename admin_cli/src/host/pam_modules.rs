@@ -3,7 +3,7 @@
 use super::pam_library::Step;
 
 /// Modules that check a password or hand it to something that does.
-const PASSWORD: [&str; 18] = [
+const PASSWORD: [&str; 17] = [
     "pam_unix.so",
     "pam_unix2.so",
     "pam_tcb.so",
@@ -21,7 +21,6 @@ const PASSWORD: [&str; 18] = [
     "pam_mysql.so",
     "pam_radius_auth.so",
     "pam_tacplus.so",
-    "pam_ecryptfs.so",
 ];
 
 /// Modules that let some people or places through by a rule: a line of theirs that skips the code is
@@ -58,9 +57,10 @@ const OTHER_FACTOR: [&str; 8] = [
 ];
 
 /// Modules that prepare or count, and say nothing about who it is.
-const BESIDE: [&str; 20] = [
+const BESIDE: [&str; 21] = [
     "pam_cap.so",
     "pam_echo.so",
+    "pam_ecryptfs.so",
     "pam_env.so",
     "pam_faillock.so",
     "pam_fscrypt.so",

@@ -248,7 +248,8 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     let after_password = before.any(checks_password);
     let before_password = steps.iter().skip(at).any(checks_password);
     let asks_password = module.has_option("ask_password") || module.has_option("forward_pass");
-    let sends = sends_codes(module, context);
+    let sends = ours(&service.auth).any(|(_, module)| sends_codes(module, context));
+    let has_other_factor = (context.has_other_factor)(service.name);
     let refused_by = asked_after_wrong_password(steps).and_then(|at| steps.get(at));
     let edit = format!("sudoedit +{} {}", step.line, step.file.display());
     let takes_password = TAKES_PASSWORD
@@ -266,7 +267,7 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
         };
         let cure = match after_password || before_password {
             true if refused_by.is_some() && takes_password.is_none() => {
-                pam_wrong_password::cure(steps, step)
+                refused_by.map_or_else(String::new, |by| pam_wrong_password::cure(step, by))
             }
             true => format!(
                 "{edit}    # move the line directly behind the one that checks the password, without {}",
@@ -278,9 +279,9 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
     // Where nothing is sent, being asked all the same costs a stranger's guesses, and does not tell which of the two
     // was wrong: as distributions mean it that put a substack there.
-    let refused_by = refused_by.filter(|_| sends && !(context.has_other_factor)(service.name));
+    let refused_by = refused_by.filter(|_| sends && !has_other_factor);
     let mut findings: Vec<Finding> = refused_by
-        .map(|by| pam_wrong_password::finding(service.name, steps, step, by))
+        .map(|by| pam_wrong_password::finding(service.name, step, by))
         .into_iter()
         .collect();
     findings.extend(match (after_password, before_password) {
@@ -290,7 +291,7 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
             "\"ask_password\" asks for the password, which a line above has asked for already: people type it twice.",
             format!("{edit}    # take \"ask_password\" out"),
         )],
-        (false, true) if sends => vec![Finding::error(
+        (false, true) if sends && !has_other_factor => vec![Finding::error(
             "pam-code-before-password",
             step.place(),
             "Codes are sent before any password was checked: a user name is enough to have them sent, until none are left but for the owner's known addresses.",
@@ -302,7 +303,19 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
             "The code is asked for before the password, so anybody can make guesses that count against an account, without knowing its password.",
             format!("{edit}    # move the line directly behind the one that checks the password"),
         )],
-        (false, false) if !(context.has_other_factor)(service.name) => vec![Finding::warning(
+        (false, false) if !findings.is_empty() => Vec::new(),
+        (false, false) if sends && !has_other_factor => {
+            vec![Finding::error(
+                "pam-code-before-password",
+                step.place(),
+                format!(
+                    "Nothing in {} checks a password, and codes are sent: a user name is enough to have them sent, until none are left but for the owner's known addresses.",
+                    service.name
+                ),
+                code_alone_cure(service.name, &edit),
+            )]
+        }
+        (false, false) if !has_other_factor => vec![Finding::warning(
             "pam-code-alone",
             step.place(),
             format!(

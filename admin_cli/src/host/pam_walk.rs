@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::pam_control::{ANSWERS, Action};
 use super::pam_library::{Step, What};
-use super::pam_modules::{checks_password, decides_nothing};
+use super::pam_modules::decides_nothing;
 use super::pamd::{Kind, Module};
 
 /// The file name of our module.
@@ -231,12 +231,11 @@ impl<'a> Walker<'a> {
             self.asked_after.extend(state.refused_by);
         }
         let wrong = self.passwords == Passwords::Wrong && !ours && !decides_nothing(step);
-        let counts = wrong && checks_password(step);
         outcomes(module, self.kind, ours, wrong)
             .into_iter()
             .map(|(action, class, refuses)| {
                 let mut next = state.clone();
-                if counts && refuses && next.refused_by.is_none() {
+                if refuses && next.refused_by.is_none() {
                     next.refused_by = Some(state.at);
                 }
                 if ours && next.ours != Ours::Refused {

@@ -152,26 +152,3 @@ pub fn snapshot(directory: &Path) -> Vec<(PathBuf, Vec<u8>, u32)> {
     files.sort();
     files
 }
-
-/// The file with the lines that a finding's cure quotes, in place of those that it names.
-pub fn cured(text: &str, finding: &Finding) -> String {
-    let (_, which) = finding.cure.split_once("instead of line").unwrap();
-    let (numbers, quoted) = which.split_once(':').unwrap();
-    let numbers: Vec<usize> = numbers
-        .split_whitespace()
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    let lines = text.lines().zip(1..);
-    let (first, last) = (numbers[0], *numbers.last().unwrap());
-    let mut written = Vec::new();
-    for (line, number) in lines {
-        if number == first {
-            // Every second piece stands between quotation marks.
-            written.extend(quoted.split('"').skip(1).step_by(2));
-        }
-        if number < first || number > last {
-            written.push(line);
-        }
-    }
-    written.join("\n") + "\n"
-}
