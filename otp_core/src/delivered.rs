@@ -67,10 +67,11 @@ impl Default for Rules {
 impl Rules {
     /// How many may be sent within an hour before nobody at such a source is sent another one. Three of ten are
     /// kept for known sources, at which the user logged in lately: whoever knows a name, and perhaps the password,
-    /// must not keep its owner from getting a code at home.
+    /// must not keep its owner from getting a code at home. Of fewer than four it is one, and of a single one none.
     #[must_use]
     pub fn budget_for(&self, known_source: bool) -> u16 {
         let kept = self.budget.saturating_mul(3) / 10;
+        let kept = kept.max(1).min(self.budget.saturating_sub(1));
         match known_source {
             true => self.budget,
             false => self.budget - kept,

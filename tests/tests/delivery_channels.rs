@@ -387,7 +387,7 @@ fn an_enrolment_is_proved_by_the_code_that_arrives() {
 fn the_help_desk_sends_a_code_and_sees_what_there_is() {
     let scene = Scene::new();
     let pager = Pager::new(&scene.installation.path(""));
-    let delivery = section(scene.installation.command(), "digits = 8\nbudget = 2");
+    let delivery = section(scene.installation.command(), "digits = 8\nbudget = 3");
     let configuration = format!("{delivery}{}", pager.channel("sms", ""));
     scene.installation.configure(&configuration);
     let enrol = ["enroll", "alice", "--no-confirm", "--delivered", "sms:+44"];

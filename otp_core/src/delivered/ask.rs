@@ -112,8 +112,11 @@ fn order(
     };
     let waiting = state.sent.pending.as_ref().filter(enrolled);
     let known = state.throttle.knows(source, now);
-    // What a stranger asked for is in the way of strangers only. What replaced it is not: two in a lifetime.
-    let gives_way = |pending: &Pending| known && !state.throttle.knows(pending.source, now);
+    // A code that only the stranger who asked may use is in the way of strangers only. What replaced it is in
+    // everybody's: two in a lifetime. Any other code that waits is as good for the owner as a new one.
+    let gives_way = |pending: &Pending| {
+        known && pending.is_shared(rules) && !state.throttle.knows(pending.source, now)
+    };
     if waiting.is_some_and(|pending| pending.is_waiting(now, rules) && !gives_way(pending)) {
         return Order::Nothing;
     }

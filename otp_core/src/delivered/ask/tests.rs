@@ -186,7 +186,7 @@ fn every_budget_leaves_strangers_something() {
         assert_eq!(rules.budget_for(true), budget);
         rules.budget_for(false)
     });
-    assert_eq!(left[..6], [1, 2, 3, 3, 7, 70]);
+    assert_eq!(left[..6], [1, 1, 2, 3, 7, 70]);
     assert!(left[6] > 0);
 }
 
@@ -194,6 +194,15 @@ fn every_budget_leaves_strangers_something() {
 fn what_a_stranger_asked_for_is_not_in_the_way_of_a_known_source() {
     let mut scene = Scene::new(vec![sms("sms")], None);
     scene.state.throttle.succeed(HOME, NOW);
+    assert_eq!(scene.ask(Occasion::Prompt, AWAY), "sms");
+    assert_eq!(scene.prompt(), "nothing", "it lets in from anywhere");
+    scene.state.sent.pending = None;
+    scene.state.sent.budget.spent = 0;
+    scene.parameters.delivery.reuse = Reuse::SameSource;
+    assert_eq!(scene.ask(Occasion::Prompt, Source::Opaque), "sms");
+    assert_eq!(scene.prompt(), "nothing", "and so does the help desk's");
+    scene.state.sent.pending = None;
+    scene.state.sent.budget.spent = 0;
     let asker = |scene: &Scene| scene.state.sent.pending.unwrap().source;
     assert_eq!(scene.ask(Occasion::Prompt, AWAY), "sms");
     assert_eq!(scene.ask(Occasion::Prompt, Source::Opaque), "nothing");
