@@ -54,11 +54,14 @@ pub fn scale(measured: &[(&str, Vec<(f64, f64)>)]) {
     let mut chart = ChartBuilder::on(&area)
         .caption("What one login costs", (FONT, 20))
         .margin(12)
+        .margin_right(40)
         .x_label_area_size(40)
         .y_label_area_size(70)
         .build_cartesian_2d((1.0..users).log_scale(), (100.0..slowest * 1.5).log_scale())
         .unwrap();
     let mut mesh = chart.configure_mesh();
+    let whole = |number: &f64| format!("{number:.0}");
+    mesh.x_label_formatter(&whole).y_label_formatter(&whole);
     mesh.x_desc("users").y_desc("microseconds").draw().unwrap();
     for ((name, points), style) in measured.iter().zip(styles()) {
         line(&mut chart, name, style, points.iter().copied());

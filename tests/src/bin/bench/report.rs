@@ -86,13 +86,13 @@ impl Row {
             format!("{} ({name})", short(figure))
         });
         format!(
-            "| {} ({}) | {} | {} {} | {:.2} | {} | {met} | {floor} |",
+            "| {} ({}) | {} | {} {} | {} | {} | {met} | {floor} |",
             self.work,
             self.unit,
             short(self.ours),
             self.peer,
             short(self.theirs),
-            self.ratio(),
+            ratio(self.ratio()),
             self.goal,
         )
     }
@@ -110,6 +110,12 @@ impl Row {
             "floor": self.floor.map(|(name, figure)| json!({"what": name, "figure": figure})),
         })
     }
+}
+
+/// Two decimals, more where they would be zeros.
+fn ratio(ratio: f64) -> String {
+    let digits = if ratio < 0.01 { 4 } else { 2 };
+    format!("{ratio:.digits$}")
 }
 
 /// Three significant digits, more where the number has them before its point.

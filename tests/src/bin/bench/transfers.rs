@@ -12,7 +12,7 @@ use crate::report::{Goal, Row};
 use crate::servers::{AES, CHACHA, Server, Servers, X25519, succeed};
 
 /// Rounds; the servers take turns.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const MIB: usize = 1024 * 1024;
 const WAYS: [&str; 2] = ["put", "get"];
 const LOCAL: &str = "local";
