@@ -1,8 +1,9 @@
 //! Codes that are made at a login and sent: out of band, NIST SP 800-63B section 5.1.3.
 //!
 //! One waits at a time for a user. Its hash stands in the state, and what it is worth is decided under the
-//! same lock as everything else. So of many connections that start at once one sends, and of many that come
-//! back with the code as many are let in as [`Reuse`] says.
+//! same lock as everything else. So of many connections that start at once one sends (and one more at a known address,
+//! where the first code is good for a stranger only), and of many that come back with the code as many are let in as
+//! [`Reuse`] says.
 //!
 //! | question | where |
 //! | --- | --- |

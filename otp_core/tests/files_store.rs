@@ -479,6 +479,18 @@ fn users_are_listed_by_their_names() {
         scene.store.users().unwrap().collect::<Vec<_>>(),
         [UserName::from("alice")]
     );
+    assert_eq!(scene.store.account_count().unwrap(), 1);
+}
+
+#[test]
+fn a_record_is_shown_by_its_path_and_nothing_else() {
+    let scene = enrolled();
+    let record = scene.store.lock(&UserName::from("alice")).unwrap();
+    let path = scene.path.join("state/alice");
+    assert_eq!(
+        format!("{record:?}"),
+        format!("FileRecord({})", path.display())
+    );
 }
 
 #[test]
