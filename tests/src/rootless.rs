@@ -109,6 +109,19 @@ pam_confdir = {confdir:?}
         )
     }
 
+    /// For a caller who is root all the same: the server is for root then, and takes an account that every system
+    /// has for those of its processes that read the network.
+    pub fn serve_root(&self, port: u16) {
+        let chroot = self.path("empty");
+        fs::create_dir(&chroot).unwrap();
+        fs::set_permissions(&chroot, Permissions::from_mode(0o755)).unwrap();
+        let settings = format!(
+            "{}permit_root_login = true\nnetwork_user = \"nobody\"\nchroot_directory = {chroot:?}\n",
+            self.settings(port)
+        );
+        self.write("otpgate-sshd.toml", &settings, 0o600);
+    }
+
     /// `otpgate`, still to be run.
     pub fn otpgate(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.artefacts.command);

@@ -140,3 +140,14 @@ fn nobody_else_logs_in_to_it() {
         assert!(run.success, "{run:?}");
     });
 }
+
+#[test]
+fn the_demo_is_shown_to_root_too() {
+    sandbox::run(|sandbox| {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"));
+        let finished = processes::run(&mut demo, &sandbox.scratch());
+        assert!(finished.success(), "{finished:?}");
+        let shown = &finished.stdout;
+        assert!(shown.contains("Done: one code, one login"), "{shown}");
+    });
+}

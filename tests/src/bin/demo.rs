@@ -50,7 +50,12 @@ impl<'a> Demo<'a> {
             .expect("a user with a name")
             .name;
         let password = password();
-        let rootless = Rootless::prepare(directory, Artefacts::built(), &password, port());
+        let port = port();
+        let rootless = Rootless::prepare(directory, Artefacts::built(), &password, port);
+        if getuid().is_root() {
+            rootless.serve_root(port);
+            println!("You are root, so it is root's; any other user can do the same.");
+        }
         println!(
             "Its files are in {}, and are removed at the end.",
             directory.display()
