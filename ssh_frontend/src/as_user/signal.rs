@@ -67,7 +67,10 @@ mod tests {
             .spawn()
             .unwrap();
         let name = format!("/proc/{}/comm", child.id());
+        let mut tries = 0;
         while fs::read_to_string(&name).unwrap() != "sleep\n" {
+            tries += 1;
+            assert!(tries < 20_000, "env has not started sleep");
             sleep(Duration::from_millis(1));
         }
         child
