@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use otp_core::config::parse_duration;
 use otp_core::hotp::{Algorithm, Digits, MovingFactor};
+use otp_core::toml_mistake::line_of;
 use otp_core::totp::Period;
 use serde::Deserialize;
 
@@ -179,8 +180,7 @@ fn check_names(logins: &[Login]) -> Result<(), String> {
 /// Names of keys are repeated, values are not.
 fn explain(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
-    let before = text.get(..start).unwrap_or_default();
-    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+    let line = line_of(text, start);
     let message = error.message();
     if message.starts_with("unknown field") || message.starts_with("missing field") {
         return format!("{line}: {message}");

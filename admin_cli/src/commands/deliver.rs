@@ -79,8 +79,8 @@ fn send_to(context: &Context<'_>, arguments: &Deliver, typed: &str) -> Result<u8
         Order::OverBudget(_) => {
             let rules = &config.parameters.delivery;
             return Err(CliError::no(format!(
-                "{user} has been sent {} codes or more within an hour; of the {} in [delivery] budget, the rest is \
-                 kept for addresses of earlier logins",
+                "{user} has had at least {} of the {} codes that [delivery] budget allows in an hour; others, if \
+                 any, are kept for addresses of earlier logins",
                 rules.budget_for(false),
                 rules.budget
             )));

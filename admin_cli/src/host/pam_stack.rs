@@ -265,15 +265,14 @@ fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
             }
             None => "the code is asked for before any password is checked".to_owned(),
         };
-        let cure = match after_password || before_password {
-            true if refused_by.is_some() && takes_password.is_none() => {
-                refused_by.map_or_else(String::new, |by| pam_wrong_password::cure(step, by))
-            }
-            true => format!(
+        let goes_on = refused_by.filter(|_| takes_password.is_none());
+        let cure = match (after_password || before_password, goes_on) {
+            (true, Some(refused_by)) => pam_wrong_password::cure(step, refused_by),
+            (true, None) => format!(
                 "{edit}    # move the line directly behind the one that checks the password, without {}",
                 TAKES_PASSWORD.join(", ")
             ),
-            false => code_alone_cure(service.name, &edit),
+            (false, _) => code_alone_cure(service.name, &edit),
         };
         return vec![open_to_the_caller(service.name, step, &how, cure)];
     }
