@@ -77,22 +77,22 @@ fn compare_all(and_then: &[&str]) {
     });
 }
 
+/// One channel that may send before the prompt, one that never does; `first` stands above them.
+fn two_channels(installation: &Installation, first: &str) -> Pager {
+    let pager = Pager::new(&installation.path(""));
+    let delivery = section(installation.command(), "");
+    let sms = pager.channel("sms", "");
+    let mail = pager.channel("mail", "on_demand = true");
+    installation.configure(&format!("{first}{delivery}{sms}{mail}"));
+    pager
+}
+
 #[test]
 fn asking_for_a_code_looks_and_costs_the_same_for_everybody() {
     sandbox::run(|sandbox| {
         let installation = Installation::prepared(&sandbox.path(""), "");
         installation.must(&["init"]);
-        let pager = Pager::new(&installation.path(""));
-        // One channel that may send before the prompt, one that never does.
-        let delivery = section(installation.command(), "");
-        let channels = [
-            pager.channel("sms", ""),
-            pager.channel("mail", "on_demand = true"),
-        ];
-        installation.configure(&format!(
-            "google_authenticator_files = \"off\"\n{delivery}{}",
-            channels.concat()
-        ));
+        let pager = two_channels(&installation, "google_authenticator_files = \"off\"\n");
         let delivered = |user: &str, destination: &str| {
             installation.must(&["enroll", user, "--no-confirm", "--delivered", destination]);
         };
@@ -134,13 +134,7 @@ fn the_name_of_a_channel_does_not_tell_who_has_a_file_of_their_own() {
     sandbox::run(|sandbox| {
         let installation = Installation::prepared(&sandbox.path(""), "");
         installation.must(&["init"]);
-        let pager = Pager::new(&installation.path(""));
-        let delivery = section(installation.command(), "");
-        let channels = [
-            pager.channel("sms", ""),
-            pager.channel("mail", "on_demand = true"),
-        ];
-        installation.configure(&format!("{delivery}{}", channels.concat()));
+        let pager = two_channels(&installation, "");
         sandbox.add_user("textonly");
         let enrol = ["enroll", "textonly", "--no-confirm"];
         installation.must(&[&enrol[..], &["--delivered", "sms:+44"]].concat());
