@@ -24,6 +24,7 @@ mod pam_entries;
 pub mod pam_library;
 pub mod pam_module_file;
 pub mod pam_modules;
+mod pam_order;
 mod pam_own_files;
 pub mod pam_stack;
 pub mod pam_walk;

@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
 use super::pam_library::{Library, Stack, Step};
-use super::pam_modules::checks_password;
-use super::pam_walk::{OUR_MODULE, asked_after_wrong_password, is_ours};
+use super::pam_walk::{OUR_MODULE, is_ours};
 use super::pamd::{Kind, Module};
 use super::setup_pam::named_config;
-use super::{
-    pam_enrolment, pam_entries, pam_module_file, pam_own_files, pam_ways, pam_wrong_password,
-};
+use super::{pam_enrolment, pam_entries, pam_module_file, pam_order, pam_own_files, pam_ways};
 
 /// Files that several services share by the distributions' convention.
 pub const SHARED_FILES: [&str; 14] = [
@@ -42,14 +39,6 @@ const STARTED_BY_ANYBODY: [&str; 8] = [
 pub fn is_started_by_anybody(service: &str) -> bool {
     STARTED_BY_ANYBODY.contains(&service)
 }
-
-/// With these our line stands in for the one that checks the password.
-const TAKES_PASSWORD: [&str; 4] = [
-    "ask_password",
-    "forward_pass",
-    "use_first_pass",
-    "try_first_pass",
-];
 
 /// Judges the options of one line of ours: what [`pam_login::options::Options::parse`] says.
 pub type JudgeOptions<'a> = &'a dyn Fn(&[String]) -> Result<(), String>;
@@ -225,7 +214,7 @@ fn check_service(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
         .flat_map(|stack| stack.findings.clone())
         .collect();
     findings.extend(pam_ways::check(service.name, &service.auth));
-    findings.extend(order(service, context));
+    findings.extend(pam_order::check(service, context));
     findings.extend(lines(service, context));
     findings.extend(pam_enrolment::check(service));
     let denies = |(_, module): (_, &Module)| (context.has_deny_rules)(named_config(module));
@@ -233,126 +222,6 @@ fn check_service(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
         findings.extend(pam_entries::deny_rules(service));
     }
     findings
-}
-
-/// Our line belongs behind the password, unless it is the one that asks for it.
-fn order(service: &Service<'_>, context: &Context<'_>) -> Vec<Finding> {
-    let steps = &service.auth.steps;
-    let Some(at) = steps.iter().position(is_ours) else {
-        return Vec::new();
-    };
-    let Some((step, module)) = ours(&service.auth).next() else {
-        return Vec::new();
-    };
-    let mut before = steps.iter().take(at);
-    let after_password = before.any(checks_password);
-    let before_password = steps.iter().skip(at).any(checks_password);
-    let asks_password = module.has_option("ask_password") || module.has_option("forward_pass");
-    let sends = ours(&service.auth).any(|(_, module)| sends_codes(module, context));
-    let has_other_factor = (context.has_other_factor)(service.name);
-    let refused_by = asked_after_wrong_password(steps).and_then(|at| steps.get(at));
-    let edit = format!("sudoedit +{} {}", step.line, step.file.display());
-    let takes_password = TAKES_PASSWORD
-        .into_iter()
-        .find(|option| module.has_option(option));
-    if is_started_by_anybody(service.name)
-        && (!after_password || takes_password.is_some() || refused_by.is_some())
-    {
-        let how = match takes_password {
-            Some(option) => format!("with {option:?} the code is judged before the password"),
-            None if after_password => {
-                "a wrong password does not end the login before our line".to_owned()
-            }
-            None => "the code is asked for before any password is checked".to_owned(),
-        };
-        let goes_on = refused_by.filter(|_| takes_password.is_none());
-        let cure = match (after_password || before_password, goes_on) {
-            (true, Some(refused_by)) => pam_wrong_password::cure(step, refused_by),
-            (true, None) => format!(
-                "{edit}    # move the line directly behind the one that checks the password, without {}",
-                TAKES_PASSWORD.join(", ")
-            ),
-            (false, _) => code_alone_cure(service.name, &edit),
-        };
-        return vec![open_to_the_caller(service.name, step, &how, cure)];
-    }
-    // Where nothing is sent, being asked all the same costs a stranger's guesses, and does not tell which of the two
-    // was wrong: as distributions mean it that put a substack there.
-    let refused_by = refused_by.filter(|_| sends && !has_other_factor);
-    let mut findings: Vec<Finding> = refused_by
-        .map(|by| pam_wrong_password::finding(service.name, step, by))
-        .into_iter()
-        .collect();
-    findings.extend(match (after_password, before_password) {
-        (true, _) if module.has_option("ask_password") => vec![Finding::warning(
-            "pam-password-twice",
-            step.place(),
-            "\"ask_password\" asks for the password, which a line above has asked for already: people type it twice.",
-            format!("{edit}    # take \"ask_password\" out"),
-        )],
-        (false, true) if sends && !has_other_factor => vec![Finding::error(
-            "pam-code-before-password",
-            step.place(),
-            "Codes are sent before any password was checked: a user name is enough to have them sent, until none are left but for the owner's known addresses.",
-            format!("{edit}    # move the line directly behind the one that checks the password"),
-        )],
-        (false, true) if !asks_password => vec![Finding::warning(
-            "pam-code-before-password",
-            step.place(),
-            "The code is asked for before the password, so anybody can make guesses that count against an account, without knowing its password.",
-            format!("{edit}    # move the line directly behind the one that checks the password"),
-        )],
-        (false, false) if !findings.is_empty() => Vec::new(),
-        (false, false) if sends && !has_other_factor => {
-            vec![Finding::error(
-                "pam-code-before-password",
-                step.place(),
-                format!(
-                    "Nothing in {} checks a password, and codes are sent: a user name is enough to have them sent, until none are left but for the owner's known addresses.",
-                    service.name
-                ),
-                code_alone_cure(service.name, &edit),
-            )]
-        }
-        (false, false) if !has_other_factor => vec![Finding::warning(
-            "pam-code-alone",
-            step.place(),
-            format!(
-                "Nothing in {} checks a password: the code is the only thing PAM asks for.",
-                service.name
-            ),
-            code_alone_cure(service.name, &edit),
-        )],
-        _ => Vec::new(),
-    });
-    findings
-}
-
-/// Nothing is sent to anybody in front of a prompt that takes the password too, or where there is no prompt.
-fn sends_codes(module: &Module, context: &Context<'_>) -> bool {
-    (context.sends_codes)(named_config(module))
-        && !module.has_option("forward_pass")
-        && !module.has_option("use_first_pass")
-}
-
-/// The caller of such a program may send it SIGSTOP, and whoever was not asked for a password needs none for that.
-fn open_to_the_caller(service: &str, step: &Step, how: &str, cure: String) -> Finding {
-    Finding::error(
-        "pam-code-before-password",
-        step.place(),
-        format!(
-            "In {service} {how}: any local user can stop this program while it holds the lock of another user's state, which keeps that user out, or let it guess without knowing the password."
-        ),
-        cure,
-    )
-}
-
-fn code_alone_cure(service: &str, edit: &str) -> String {
-    if service == "sshd" {
-        "echo 'AuthenticationMethods publickey,keyboard-interactive' > /etc/ssh/sshd_config.d/01-key-and-code.conf    # then: otpgate check, then: systemctl reload ssh".to_owned()
-    } else {
-        format!("{edit}    # put \"@include common-auth\" above it")
-    }
 }
 
 /// What each line of ours says by itself.
