@@ -386,13 +386,8 @@ fn the_command_and_the_link_are_the_same_and_the_rest_is_told() {
 #[test]
 fn run_sets_what_ssh_needs_for_one_command() {
     let home = Home::new(LOGIN);
-    fs::hard_link(
-        fs::canonicalize(env!("CARGO_BIN_EXE_otpgate")).unwrap(),
-        home.path("otpgate"),
-    )
-    .or_else(|_| fs::copy(env!("CARGO_BIN_EXE_otpgate"), home.path("otpgate")).map(drop))
-    .unwrap();
     let own = home.path("otpgate");
+    support::copy_command(&own);
     let run = |script: &str| {
         let mut command = home.command(own.to_str().unwrap());
         support::feed(command.args(["askpass", "--run", "sh", "-c", script]), "")

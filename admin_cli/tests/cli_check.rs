@@ -419,7 +419,7 @@ fn without_root_it_says_that_it_could_not_look() {
     fs::set_permissions(desk.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let places = places(&desk);
     let program = desk.path("otpgate");
-    fs::copy(env!("CARGO_BIN_EXE_otpgate"), &program).unwrap();
+    support::copy_command(&program);
     let mut command = support::tool("setpriv", "util-linux");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])

@@ -130,7 +130,7 @@ fn without_root() {
     desk.enroll("alice", &[]);
     fs::set_permissions(desk.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = desk.path("otpgate");
-    fs::copy(env!("CARGO_BIN_EXE_otpgate"), &program).unwrap();
+    support::copy_command(&program);
     for arguments in [
         &["list"][..],
         &["show", "alice"],

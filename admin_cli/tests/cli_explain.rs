@@ -11,7 +11,7 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::{Desk, Ran, at, now, wrong_code};
+use support::{Desk, Ran, at, now, wrong_code_at};
 
 const RULES: &str = r#"
 [[rule]]
@@ -200,9 +200,9 @@ fn what_holds_somebody_up_comes_with_its_cure() {
     let secret = host.desk.enroll("root", &[]).secret;
     // Far enough apart that each counts; after the last there are minutes to wait.
     for ago in (0..10).rev() {
-        let _ = host
-            .desk
-            .log_in("root", &wrong_code(&secret), &at(now() - 1000 * ago));
+        let then = now() - 1000 * ago;
+        let wrong = wrong_code_at(then, &secret);
+        let _ = host.desk.log_in("root", &wrong, &at(then));
     }
     let json = host.explain(&["root", "--from", "192.0.2.7"]);
     assert!(

@@ -9,7 +9,7 @@
 mod support;
 
 use otp_core::policy::Verdict;
-use support::{Desk, Ran, at, hotp, now, totp_at};
+use support::{Desk, Ran, at, hotp, now, now_within_a_step, totp_at};
 
 const STEP: u64 = 30;
 
@@ -25,9 +25,10 @@ fn a_clock_that_is_off_is_learnt() {
     for steps in [-18_i64, -10, -2, 3, 17] {
         let desk = Desk::new();
         let secret = desk.enroll("alice", &[]).secret;
+        let now = now_within_a_step();
         // What the device shows, `later` steps from now.
         let shown = |later: u64| {
-            let there = now().checked_add_signed(steps * STEP as i64).unwrap();
+            let there = now.checked_add_signed(steps * STEP as i64).unwrap();
             totp_at(there + later * STEP, &[], &secret)
         };
         assert_ne!(desk.verify("alice", &shown(0)), "accepted");
@@ -93,38 +94,32 @@ fn a_watermark_of_the_future_comes_down() {
         desk.must(&["show", "alice"])
             .contains("refuses every code (otpgate resync)")
     );
-    let ran = resync(
-        &desk,
-        [
-            &totp_at(now() - STEP, &[], &secret),
-            &totp_at(now(), &[], &secret),
-        ],
-    );
+    let now = now_within_a_step();
+    let shown = [now - STEP, now, now + STEP].map(|at| totp_at(at, &[], &secret));
+    let ran = resync(&desk, [&shown[0], &shown[1]]);
     assert_eq!(ran.status, 0, "{ran:?}");
-    assert_eq!(
-        desk.verify("alice", &totp_at(now() + STEP, &[], &secret)),
-        "accepted"
-    );
+    assert_eq!(desk.verify("alice", &shown[2]), "accepted");
 }
 
 #[test]
 fn other_codes_change_nothing() {
     let desk = Desk::new();
     let secret = desk.enroll("alice", &[]).secret;
-    let code = |later: i64| {
-        let there = now().checked_add_signed(later * STEP as i64).unwrap();
-        totp_at(there, &[], &secret)
-    };
     let before = desk.show("alice");
-    for codes in [
-        [code(1), code(0)],
-        [code(0), code(0)],
-        [code(0), code(2)],
-        [code(40), code(41)],
+    for steps in [
+        [1, 0],
+        [0, 0],
+        [0, 2],
+        [40, 41],
         // The second of these is one step too far to be learned.
-        [code(21), code(22)],
-        [code(-40), code(-39)],
+        [21, 22],
+        [-40, -39],
     ] {
+        let now = now_within_a_step();
+        let codes = steps.map(|later: i64| {
+            let there = now.checked_add_signed(later * STEP as i64).unwrap();
+            totp_at(there, &[], &secret)
+        });
         let ran = resync(&desk, [&codes[0], &codes[1]]);
         assert_eq!(ran.status, 1, "{ran:?}");
         let expected = "these are not two unused codes in a row of this device within 20 steps either side of this \

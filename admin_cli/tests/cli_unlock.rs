@@ -8,16 +8,17 @@
 
 mod support;
 
-use support::{Desk, at, now, totp_at, wrong_code};
+use support::{Desk, at, now, totp_at, wrong_code, wrong_code_at};
 
 #[test]
 fn unlock_ends_a_wait() {
     let desk = Desk::new();
     let enrolled = desk.enroll("alice", &[]);
-    let wrong = wrong_code(&enrolled.secret);
     // So far apart that none of them falls into a wait, which grows to minutes.
     for hours in (0..10).rev() {
-        let _ = desk.log_in("alice", &wrong, &at(now() - hours * 3600));
+        let then = now() - hours * 3600;
+        let wrong = wrong_code_at(then, &enrolled.secret);
+        let _ = desk.log_in("alice", &wrong, &at(then));
     }
     let code = totp_at(now(), &[], &enrolled.secret);
     assert_eq!(desk.verify("alice", &code), "throttled");
@@ -48,7 +49,7 @@ fn unlock_ends_a_lock() {
     // One guess a day, so that none of them falls into a wait.
     for day in (1..=100).rev() {
         let then = now() - day * 86_400;
-        let _ = desk.log_in("alice", &wrong_code(&enrolled.secret), &at(then));
+        let _ = desk.log_in("alice", &wrong_code_at(then, &enrolled.secret), &at(then));
     }
     let code = totp_at(now(), &[], &enrolled.secret);
     assert_eq!(desk.verify("alice", &code), "locked");

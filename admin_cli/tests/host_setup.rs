@@ -11,7 +11,7 @@ use std::path::Path;
 use admin_cli::host::pam_walk::is_ours;
 use admin_cli::host::pamd::Kind;
 use admin_cli::host::setup::{Outcome, SetupError, SetupRequest, setup};
-use host_support::{Host, codes, snapshot};
+use host_support::{Host, codes, snapshot, write_program};
 
 fn run(host: &Host, words: &str) -> Result<Outcome, SetupError> {
     let request = SetupRequest {
@@ -559,9 +559,9 @@ fn a_drop_in_that_is_ours_and_still_loses_names_the_line_that_wins() {
     run(&host, "sshd --undo").unwrap();
     // What sshd says and what is written differ, as with a Match block that the asking does not show.
     let wrapper = host.root.path().join("sshd");
-    let script = "#!/bin/sh\n/usr/sbin/sshd \"$@\" | sed 's/^passwordauthentication no/passwordauthentication yes/'\n";
-    fs::write(&wrapper, script).unwrap();
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let script =
+        "/usr/sbin/sshd \"$@\" | sed 's/^passwordauthentication no/passwordauthentication yes/'";
+    write_program(&wrapper, script);
     let text = host.sshd_config_text() + "\nMatch User bob\n  PasswordAuthentication yes\n";
     host.sshd_config(&text);
     fs::write(dropin(&host), admin_cli::host::setup_sshd::content()).unwrap();
@@ -747,8 +747,13 @@ fn originals_of_a_file_that_is_stuck_are_kept_and_named() {
     // An sshd that puts a directory in the place of the drop-in, so that nothing can take it back.
     let wrapper = host.root.path().join("sshd");
     let file = dropin(&host);
-    fs::write(&wrapper, format!("#!/bin/sh\n[ -f {0} ] && {{ rm {0}; mkdir {0}; echo 'line 6: no' >&2; exit 255; }}\nexec /usr/sbin/sshd \"$@\"\n", file.display())).unwrap();
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(
+        &wrapper,
+        &format!(
+            "[ -f {0} ] && {{ rm {0}; mkdir {0}; echo 'line 6: no' >&2; exit 255; }}\nexec /usr/sbin/sshd \"$@\"",
+            file.display()
+        ),
+    );
     let mut paths = host.paths.clone();
     paths.sshd_binary = wrapper;
     let request = SetupRequest {
@@ -785,8 +790,13 @@ fn when_sshd_rejects_the_result_everything_is_rolled_back() {
     let before = etc(&host);
     // An sshd that accepts the host as it is, and nothing that contains our drop-in.
     let wrapper = host.root.path().join("sshd");
-    fs::write(&wrapper, format!("#!/bin/sh\n[ -e {} ] && {{ echo 'drop-in line 6: no' >&2; exit 255; }}\nexec /usr/sbin/sshd \"$@\"\n", dropin(&host).display())).unwrap();
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(
+        &wrapper,
+        &format!(
+            "[ -e {} ] && {{ echo 'drop-in line 6: no' >&2; exit 255; }}\nexec /usr/sbin/sshd \"$@\"",
+            dropin(&host).display()
+        ),
+    );
     let mut paths = host.paths.clone();
     paths.sshd_binary = wrapper;
     let request = SetupRequest {

@@ -7,14 +7,13 @@ mod host_support;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use admin_cli::host::finding::{Finding, Severity};
 use admin_cli::host::sshd::{self, Context};
 use admin_cli::host::sshd_run::{Connection, Settings, Silence};
 use admin_cli::host::{CheckRequest, check_host, clock};
-use host_support::{Host, codes};
+use host_support::{Host, codes, write_program};
 use pam_ffi::clock::{ClockState, Leap};
 
 /// What makes sshd ask for the code of everybody; sshd takes the first value, so cases go in front.
@@ -270,8 +269,7 @@ fn an_sshd_that_hangs_is_killed_and_one_that_is_missing_is_said_so() {
     sshd.binary = host.root.path().join("missing");
     assert!(matches!(sshd.settings(None), Err(Silence::NotInstalled(_))));
     sshd.binary = host.root.path().join("hangs");
-    fs::write(&sshd.binary, "#!/bin/sh\nexec sleep 60\n").unwrap();
-    fs::set_permissions(&sshd.binary, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&sshd.binary, "exec sleep 60");
     sshd.patience = Duration::from_millis(200);
     let begun = Instant::now();
     assert!(matches!(sshd.settings(None), Err(Silence::TooSlow(..))));

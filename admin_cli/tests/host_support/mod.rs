@@ -2,9 +2,10 @@
 #![allow(dead_code)] // Each test binary uses a part of it.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use admin_cli::host::Paths;
 use admin_cli::host::finding::Finding;
@@ -20,6 +21,22 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(name)
+}
+
+/// A program at this path. Not written by this process: another test's fork would inherit the file open for
+/// writing, and what is being written cannot be executed.
+pub fn write_program(path: &Path, script: &str) {
+    let mut install = Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = format!("#!/bin/sh\n{script}\n");
+    let mut stdin = install.stdin.take().unwrap();
+    stdin.write_all(text.as_bytes()).unwrap();
+    drop(stdin);
+    assert!(install.wait().unwrap().success());
 }
 
 impl Host {

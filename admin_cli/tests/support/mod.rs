@@ -6,9 +6,9 @@ pub mod picture;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otp_core::answer::Answer;
 use otp_core::clock::Clock;
@@ -231,6 +231,18 @@ pub fn tool(program: &str, package: &str) -> Command {
     Command::new(program)
 }
 
+/// A copy of the command where anybody may start it. Not written by this process: another test's fork would inherit
+/// the file open for writing, and what is being written cannot be executed.
+pub fn copy_command(to: &Path) {
+    let ran = feed(
+        tool("install", "coreutils")
+            .args(["-m", "755", env!("CARGO_BIN_EXE_otpgate")])
+            .arg(to),
+        "",
+    );
+    assert_eq!(ran.status, 0, "{ran:?}");
+}
+
 /// What oathtool computes, reading the secret from its standard input.
 pub fn oathtool(arguments: &[&str], secret: &str) -> String {
     let ran = feed(
@@ -265,18 +277,33 @@ pub fn now() -> u64 {
         .as_secs()
 }
 
+/// [`now`], and the step that it is in lasts a few seconds more.
+pub fn now_within_a_step() -> u64 {
+    loop {
+        let now = now();
+        if now % 30 < 27 {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 pub fn at(time: u64) -> UnixTime {
     UnixTime(time)
 }
 
-/// A code that this secret does not make within a day of `now`.
+/// A code that this secret does not make around now.
 pub fn wrong_code(secret: &str) -> String {
-    let now = now();
-    let right: Vec<String> = (now / 30 - 25..now / 30 + 25)
-        .map(|step| totp_at(step * 30, &[], secret))
-        .collect();
+    wrong_code_at(now(), secret)
+}
+
+/// A code that this secret does not make within 25 steps of `time`.
+pub fn wrong_code_at(time: u64, secret: &str) -> String {
+    let right = totp_at(time - 25 * 30, &["--totp", "--window=50"], secret);
+    let right: Vec<&str> = right.lines().collect();
+    assert_eq!(right.len(), 51);
     let mut codes = (0..).map(|number| format!("{number:06}"));
-    codes.find(|code| !right.contains(code)).unwrap()
+    codes.find(|code| !right.contains(&code.as_str())).unwrap()
 }
 
 /// The keys of a JSON object, sorted.
@@ -290,7 +317,7 @@ pub fn keys(json: &Value) -> Vec<&str> {
 }
 
 /// The permission bits of a file.
-pub fn mode(path: &std::path::Path) -> u32 {
+pub fn mode(path: &Path) -> u32 {
     let metadata = File::open(path).unwrap().metadata().unwrap();
     metadata.permissions().mode() & 0o7777
 }

@@ -1,7 +1,6 @@
 //! A monitor in a thread, and the test in the place of its network process.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -150,13 +149,15 @@ impl Desk {
         let script = directory.path().join("check");
         let heard = directory.path().join("heard");
         let text = format!(
-            "#!/bin/sh\nIFS= read -r p\nprintf '%s' \"$p\" >> {}\n[ \"$p\" = {RIGHT} ]\n",
+            "IFS= read -r p\nprintf '%s' \"$p\" >> {}\n[ \"$p\" = {RIGHT} ]\n",
             heard.display()
         );
         std::fs::write(&script, text).unwrap();
-        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
         // pam_exec has no credentials to set, and a stack without any fails.
-        let check = format!("pam_exec.so expose_authtok quiet {}", script.display());
+        let check = format!(
+            "pam_exec.so expose_authtok quiet /bin/sh {}",
+            script.display()
+        );
         let credentials = "auth required pam_permit.so\n";
         let stack = setting.stack.replace("CHECK", &check) + credentials;
         std::fs::write(directory.path().join("door"), stack).unwrap();
