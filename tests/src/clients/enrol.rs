@@ -86,6 +86,11 @@ impl Traces {
         self.read("key")
     }
 
+    /// The code that proved the key.
+    pub fn code(&self) -> String {
+        self.read("code")
+    }
+
     /// The screen with the picture.
     pub fn screen(&self) -> String {
         self.read("screen")
