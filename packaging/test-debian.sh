@@ -57,8 +57,23 @@ inside useradd --create-home --shell /bin/bash alice
 echo 'alice:correct horse' | inside chpasswd
 # As an administrator would have it who lets people log in by PAM.
 inside ssh-keygen -A > /dev/null
-sshd() { inside /usr/sbin/sshd -o PidFile=/run/sshd.pid; }
-reload() { kill -HUP "$(cat "$root/run/sshd.pid")"; sleep 1; }
+# Waits for a minute at most.
+wait_until() {
+    for _ in $(seq 600); do
+        if "$@"; then return; fi
+        sleep 0.1
+    done
+    fail "waited in vain: $*"
+}
+# It is written once sshd listens.
+pid_file="$root/run/sshd.pid"
+sshd() { inside /usr/sbin/sshd -o PidFile=/run/sshd.pid; wait_until [ -s "$pid_file" ]; }
+reload() {
+    pid=$(cat "$pid_file")
+    rm "$pid_file"
+    kill -HUP "$pid"
+    wait_until [ -s "$pid_file" ]
+}
 # What the client is asked and what becomes of it; without a code only the password is given.
 login() { "$here/login.exp" alice 'correct horse' "${1-}"; }
 gets_in() { said=$(login "$@") || fail "alice does not get in: $said"; contains "$said" "uid=1000(alice)"; }
@@ -84,6 +99,7 @@ done
 step "otpgate init, enroll, setup sshd"
 inside otpgate init
 secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+early_in_a_step() { [ $(($(date +%s) % 30)) -lt 15 ]; }
 code() { oathtool --totp -b "$secret" --now "$(date -u '+%F %T UTC') $1"; }
 echo "$secret" | inside otpgate enroll alice --secret-from - --no-confirm --qr none > "$root/enrolled"
 recovery_code=$(grep -oE '([0-9A-Z]{5}-){4}[0-9A-Z]{5}' "$root/enrolled" | head -n 1)
@@ -94,6 +110,8 @@ inside otpgate check > "$root/check" || [ $? = 1 ] || fail "otpgate check: $(cat
 gets_not_in
 gets_not_in 000000
 contains "$said" "Verification code:"
+# The code before is right for the rest of this step.
+wait_until early_in_a_step
 gets_in "$(code '- 30 seconds')"
 grep -q 'result=accepted user=alice source=127.0.0.1 service=sshd' "$log" || fail "the log does not say so"
 
@@ -139,7 +157,8 @@ done
 # shellcheck disable=SC2086 # several words
 chroot "$root" $clean otpgate-sshd &
 server=$!
-sleep 2
+listens() { [ -n "$(ss -H -ltn "sport = :$1")" ]; }
+wait_until listens 2222
 OTPGATE_PORT=2222 gets_not_in 000000
 OTPGATE_PORT=2222 gets_in "$recovery_code"
 contains "$(fail2ban-regex "$log" "$root/filters/otpgate-sshd.conf")" "Failregex: 1 total"

@@ -122,7 +122,7 @@ fn a_program_that_hangs_is_killed() {
     scene
         .start(
             r#"echo $$ > "$1/pid"; { echo end; } > "$1/told"; exec sleep 600"#,
-            1,
+            5,
         )
         .unwrap();
     scene.told();

@@ -76,8 +76,7 @@ impl Login {
     /// Starts it; it waits at the barrier with the last answer in hand.
     pub fn start_at(mut self, barrier: &Barrier) -> Running {
         self.command.arg("--barrier");
-        self.command.stdin(barrier.entrance.try_clone().unwrap());
-        Running::start(self.command)
+        Running::start_at(self.command, barrier)
     }
 }
 
@@ -124,6 +123,12 @@ impl Running {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, output }
+    }
+
+    /// Starts a login with `--barrier` in the caller's own way; it waits there with the last answer in hand.
+    pub fn start_at(mut command: Command, barrier: &Barrier) -> Self {
+        command.stdin(barrier.entrance.try_clone().unwrap());
+        Self::start(command)
     }
 
     /// The next line that it prints.

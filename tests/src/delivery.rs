@@ -231,17 +231,24 @@ impl Installation {
     /// Waits until nothing that a login started runs any more: so what was not sent by now will not be.
     pub fn wait_for_deliveries(&self) {
         let config = self.config().display().to_string();
-        wait_until("deliveries to end", || !is_argument_of_anything(&config));
+        wait_until("deliveries to end", || !is_delivered_by_anything(&config));
     }
 }
 
-/// Whether a running program has this argument.
-fn is_argument_of_anything(wanted: &str) -> bool {
+/// Whether a running program delivers with this configuration, or may be about to: while the kernel starts a
+/// program, the process is the new program already, and has no arguments yet.
+fn is_delivered_by_anything(config: &str) -> bool {
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let mut lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    lines.any(|line| {
+    let mut processes = processes.map(|entry| entry.path());
+    processes.any(|process| {
+        let Ok(line) = fs::read(process.join("cmdline")) else {
+            return false;
+        };
+        if line.is_empty() {
+            return fs::read_link(process.join("exe")).is_ok_and(|exe| exe.ends_with("otpgate"));
+        }
         let mut arguments = line.split(|byte| *byte == 0);
         arguments.clone().any(|argument| argument == b"--job")
-            && arguments.any(|argument| argument == wanted.as_bytes())
+            && arguments.any(|argument| argument == config.as_bytes())
     })
 }

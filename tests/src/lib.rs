@@ -25,6 +25,7 @@ pub mod otpgate;
 pub mod pam;
 pub mod parity;
 pub mod picture;
+pub mod port;
 pub mod processes;
 pub mod promises;
 pub mod proxy;

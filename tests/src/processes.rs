@@ -55,6 +55,10 @@ pub fn run(command: &mut Command, scratch: &Path) -> Finished {
 
 /// Waits for the end of `child`; `None` when the deadline comes first.
 pub fn wait(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
+    // One that was waited for has no process any more.
+    if let Some(status) = child.try_wait().unwrap() {
+        return Some(status);
+    }
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
     let timeout = Timespec::try_from(deadline).unwrap();
     let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];

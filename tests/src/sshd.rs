@@ -4,11 +4,11 @@
 //! name is needed (sshd takes the name it was started under, newer ones from `PAMServiceName`).
 
 use crate::clock::Clock;
+use crate::port::free_port;
 use crate::processes;
 use crate::sandbox::Sandbox;
 use crate::server::Endpoint;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -130,14 +130,6 @@ fn knows_penalties() -> bool {
         .output()
         .unwrap();
     String::from_utf8_lossy(&settings.stdout).contains("persourcepenalties")
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 fn log(directory: &Path) -> String {

@@ -47,6 +47,14 @@ pub fn killed_at(command: &Command, call: &Call) -> Command {
     )
 }
 
+impl Call {
+    /// Whether it is about memory: where that comes from differs from run to run.
+    pub fn is_about_memory(&self) -> bool {
+        let names = ["brk", "mmap", "munmap", "mremap", "madvise", "mprotect"];
+        names.contains(&self.name.as_str())
+    }
+}
+
 /// What strace wrote of a process with one thread.
 ///
 /// # Panics

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpStream;
-use std::time::Duration;
 use tests::alice::Alice;
 use tests::clients::Login;
 use tests::clients::openssh::{Way, script, ssh, start};
@@ -11,7 +10,7 @@ use tests::clients::python::Python;
 use tests::frontend::Frontend;
 use tests::host::Host;
 use tests::oath;
-use tests::processes::wait_until;
+use tests::processes::{DEADLINE, wait_until};
 use tests::sandbox::{self, Sandbox};
 use tests::users::KeyPair;
 use tests::wire;
@@ -274,12 +273,9 @@ fn two_hundred_silent_connections_do_not_keep_a_user_out() {
             .collect();
         // At most a hundred are kept: the user may meet a full house, and a freed place soon after.
         drop(silent.into_iter().skip(80).collect::<Vec<_>>());
-        let mut tries = 0;
         wait_until("a login", || {
-            tries += 1;
             ssh(&host.login(), Way::Askpass, &[], "true").success
         });
-        assert!(tries <= 20, "{tries}");
     });
 }
 
@@ -291,9 +287,7 @@ fn connections_of_one_source_are_bounded_and_leave_room_for_others() {
             .map(|_| TcpStream::connect(("127.0.0.1", host.server.port)).unwrap())
             .collect();
         let living = silent.iter().filter(|stream| {
-            stream
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
             wire::identification(stream).is_ok()
         });
         assert_eq!(living.count(), 5);

@@ -11,6 +11,7 @@ use tests::clients::Login;
 use tests::clients::openssh::{Way, script, ssh, start};
 use tests::frontend::{self, Frontend};
 use tests::host::Host;
+use tests::port::free_port;
 use tests::processes::{DEADLINE, wait_until};
 use tests::proxy;
 use tests::sandbox;
@@ -18,7 +19,7 @@ use tests::sandbox;
 #[test]
 fn a_client_that_stops_answering_is_dropped_and_another_is_not() {
     sandbox::run(|sandbox| {
-        let settings = "client_alive_interval = \"1s\"\nclient_alive_count_max = 2";
+        let settings = "client_alive_interval = \"1s\"\nclient_alive_count_max = 5";
         let host = Host::start(sandbox, settings);
         let idle = "exec ssh -F $CONFIG server 'echo up; exec sleep 1000'";
         let (living, stopped) = (host.login(), host.login());
@@ -83,14 +84,6 @@ fn a_reload_is_for_new_connections_and_a_broken_configuration_changes_nothing() 
         assert!(shows("new banner"));
         assert!(session.lives());
     });
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 #[test]
@@ -210,7 +203,7 @@ fn proxy_jump_goes_only_where_permit_open_says() {
 #[test]
 fn a_connection_that_says_nothing_is_ended_after_the_grace_time() {
     sandbox::run(|sandbox| {
-        let host = Host::start(sandbox, "login_grace_time = \"2s\"");
+        let host = Host::start(sandbox, "login_grace_time = \"5s\"");
         let mut silent = TcpStream::connect(("127.0.0.1", host.server.port)).unwrap();
         silent.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut said = Vec::new();
@@ -220,7 +213,7 @@ fn a_connection_that_says_nothing_is_ended_after_the_grace_time() {
         wait_until("the end of its processes", || {
             host.server.processes().is_empty()
         });
-        let run = ssh(&host.login(), Way::Askpass, &[], "sleep 3; echo later");
+        let run = ssh(&host.login(), Way::Askpass, &[], "sleep 6; echo later");
         assert_eq!(
             run.stdout, "later\n",
             "the grace time goes on after the login: {run:?}"

@@ -116,11 +116,17 @@ over 'cat copy' | cmp - /etc/passwd";
 #[test]
 fn more_sessions_than_max_sessions_are_refused_until_one_ends() {
     let text = "
-over 'sleep 4; echo first' & over 'sleep 4; echo second' &
-sleep 1
+holds() {
+    { until [ -e enough ]; do sleep 0.1; done; echo; } |
+        over \"echo $1 is there; read -r _; echo $1\" > $1
+}
+holds first & holds second &
+until grep -q there first && grep -q there second; do sleep 0.1; done
 if over 'echo third' 2> refused; then exit 1; fi
+touch enough
 wait
-over 'echo fourth'";
+over 'echo fourth'
+grep -hv there first second";
     let run = succeeds("max_sessions = 2", shared, text);
     let mut lines: Vec<_> = run.stdout.lines().collect();
     lines.sort_unstable();

@@ -29,8 +29,7 @@ fn the_terminal_has_the_clients_size_and_follows_it() {
 #[test]
 fn ctrl_c_ends_the_program_in_the_foreground_and_not_the_session() {
     on_a_terminal(
-        "send \"sleep 1000; echo status=\\$?\\r\"
-        sleep 1
+        "send {sh -c 'echo r\"\"uns; exec sleep 1000'; echo status=$?}; send \"\\r\"; must {runs}
         send \"\\003\"
         must {\\^C}
         send \"echo still \\$((40 + 2))\\r\"; must {still 42}",
@@ -45,9 +44,9 @@ fn ctrl_d_ends_the_input_of_a_program() {
 #[test]
 fn a_program_in_the_background_can_be_fetched_back() {
     on_a_terminal(
-        "send \"set -m; sleep 1000\\r\"; sleep 1; send \"\\032\"; must {Stopped +sleep 1000\\r\\n}
-        send \"fg\\r\"; must {fg\\r\\nsleep 1000\\r\\n}
-        sleep 1
+        "send {set -m; sh -c 'trap \"echo b\"\"ack\" CONT; echo r\"\"uns; while :; do sleep 0.1; done'}
+        send \"\\r\"; must {runs}; send \"\\032\"; must {Stopped}
+        send \"fg\\r\"; must {back}
         send \"\\003\"; must {\\^C}
         send \"echo \\$((40 + 2))\\r\"; must {42\\r\\n}",
     );

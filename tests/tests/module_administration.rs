@@ -121,14 +121,14 @@ fn a_login_held_up_between_its_looks_is_not_misled_by_a_new_enrolment() {
     let host = Host::new();
     host.enroll(USER, "old");
     let code = host.code(&host.secret("new"));
-    // Half a second before the look at the state, and before the next look at the account.
+    // Before the look at the state, and before the next look at the account.
     let look = |call: &Call| call.name == "newfstatat" && call.line.contains("\"alice\"");
     let held = host.held_up(&code, look, 2);
-    thread::sleep(Duration::from_millis(200));
+    thread::sleep(HOLD / 4);
     host.installation.must(&["remove", USER]);
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(HOLD);
     host.enroll(USER, "new");
-    assert_eq!(verdict(held), "called auth PAM_SUCCESS");
+    assert_eq!(held.finish().code(), "PAM_SUCCESS");
 }
 
 /// What it then locks is a file that nobody finds again; a code recorded there would work twice.
@@ -138,15 +138,17 @@ fn a_login_held_up_before_its_lock_records_the_code_where_others_look() {
     host.enroll(USER, "old");
     let code = host.code(&host.secret("new"));
     let held = host.held_up(&code, |call| call.name == "flock", 1);
-    thread::sleep(Duration::from_millis(200));
+    thread::sleep(HOLD / 4);
     host.installation.must(&["remove", USER]);
     host.enroll(USER, "new");
-    assert_eq!(verdict(held), "called auth PAM_SUCCESS");
+    assert_eq!(held.finish().code(), "PAM_SUCCESS");
     let again = host.installation.login(USER).answer(&code).run();
     assert_eq!(again.code(), "PAM_AUTH_ERR", "one code, one login");
 }
 
 const USER: &str = "alice";
+/// How long a login is held up: a quarter of it is enough to get there, and three quarters for two commands.
+const HOLD: Duration = Duration::from_secs(2);
 
 struct Host {
     installation: Installation,
@@ -195,9 +197,9 @@ impl Host {
         self.installation.otpgate(&arguments)
     }
 
-    /// A login that waits half a second before the first such call behind its answer, and before the
+    /// A login that has just had its answer, and waits for [`HOLD`] before the first such call, and before the
     /// calls of that name that follow, `times` in all.
-    fn held_up(&self, code: &str, at: impl Fn(&Call) -> bool, times: usize) -> Child {
+    fn held_up(&self, code: &str, at: impl Fn(&Call) -> bool, times: usize) -> Running {
         let login = || self.installation.login(USER).with(["--barrier"]);
         let trace = self.installation.path("trace");
         let command = login().answer("no code").into_command();
@@ -207,11 +209,16 @@ impl Host {
         let call = calls.find(|call| at(call)).expect("a call to wait before");
         let (name, first, last) = (&call.name, call.occurrence, call.occurrence + times - 1);
         let trace_only = format!("trace={name}");
-        let delay = format!("inject={name}:delay_enter=500000:when={first}..{last}");
+        let delay = format!(
+            "inject={name}:delay_enter={}:when={first}..{last}",
+            HOLD.as_micros()
+        );
         let command = login().answer(code).into_command();
-        let mut held = strace::traced(&command, &trace, &["-e", &trace_only, "-e", &delay]);
-        let held = held.stdin(Stdio::null()).stdout(Stdio::piped());
-        held.spawn().unwrap()
+        let held = strace::traced(&command, &trace, &["-e", &trace_only, "-e", &delay]);
+        let barrier = Barrier::new();
+        let mut held = Running::start_at(held, &barrier);
+        barrier.open_for([&mut held]);
+        held
     }
 
     /// Half of the user's processes try one code, half the other, while the commands run one after
@@ -269,14 +276,6 @@ fn assert_orderly(report: &Report) {
 fn successes(reports: &[Report]) -> usize {
     let codes = reports.iter().flat_map(Report::codes);
     codes.filter(|code| *code == "PAM_SUCCESS").count()
-}
-
-fn verdict(mut held: Child) -> String {
-    assert!(wait(&mut held, DEADLINE).is_some(), "the login hangs");
-    let output = held.wait_with_output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let verdict = printed.lines().find(|line| line.starts_with("called"));
-    verdict.unwrap_or_default().to_owned()
 }
 
 fn begin(mut command: Command) -> Child {

@@ -52,8 +52,7 @@ fn logins_survive_sigkill_at_every_system_call() {
     let writes = calls.iter().filter(|call| call.name == "pwrite64").count();
     assert_eq!(writes, 1, "one commit: {calls:#?}");
     let mut killed = 0;
-    // Where memory comes from differs from run to run.
-    for call in calls.iter().filter(|call| !is_memory(&call.name)) {
+    for call in calls.iter().filter(|call| !call.is_about_memory()) {
         let next = alice.next();
         let login = alice.login(&alice.code(next)).with(["--barrier"]);
         let run = finish(&mut strace::killed_at(&login.into_command(), call), "");
@@ -64,10 +63,6 @@ fn logins_survive_sigkill_at_every_system_call() {
     figures::print(&format!(
         "killed at each of {killed} system calls of a login"
     ));
-}
-
-fn is_memory(name: &str) -> bool {
-    ["brk", "mmap", "munmap", "mremap", "madvise"].contains(&name)
 }
 
 /// Somebody with a counter-based device and a few successes behind her.

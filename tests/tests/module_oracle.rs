@@ -190,12 +190,9 @@ fn asked(installation: &Installation, user: &str, typed: &str) -> Seen {
     let loaded = calls.iter().position(|call| call.line.contains(module));
     let verdict = |call: &strace::Call| call.line.starts_with("write(1, \"called ");
     let verdict = calls.iter().position(verdict).unwrap();
-    let of_memory = ["brk", "mmap", "munmap", "mremap", "madvise", "mprotect"];
-    let names = calls[loaded.expect("the module was loaded")..verdict].iter();
-    let names = names.map(|call| call.name.clone());
-    let calls = names
-        .filter(|name| !of_memory.contains(&name.as_str()))
-        .collect();
+    let calls = calls[loaded.expect("the module was loaded")..verdict].iter();
+    let calls = calls.filter(|call| !call.is_about_memory());
+    let calls = calls.map(|call| call.name.clone()).collect();
     installation.run(&["unlock", user]);
     let report = login().run();
     installation.run(&["unlock", user]);

@@ -399,7 +399,8 @@ fn a_kill_at_any_call_leaves_a_whole_file_and_blocks_nobody() {
         let host = Host::new(sandbox);
         let command = || host.ours("", "12345678").with(["--barrier"]).into_command();
         host.write(FILE, 0o600);
-        let calls = calls_of(&host, &command());
+        let mut calls = calls_of(&host, &command());
+        calls.retain(|call| !call.is_about_memory());
         let after = host.text();
         assert!(!after.contains("12345678"));
         let mut leftovers = 0;

@@ -165,7 +165,7 @@ mod tests {
         assert!(read == expected);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_pause_ends_as_soon_as_the_queues_are_shorter() {
         let (mut client, mut stream, flow) = pair().await;
         client.write_all(b"x").await.unwrap();
@@ -179,7 +179,8 @@ mod tests {
         assert_eq!(read.unwrap(), b'x');
         let took = begin.elapsed();
         assert!(took >= Duration::from_millis(10), "{took:?}");
-        assert!(took < Duration::from_millis(45), "{took:?}");
+        // The clock stands while anybody works: a wait for the end of the pause would be 50.
+        assert!(took < Duration::from_millis(20), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

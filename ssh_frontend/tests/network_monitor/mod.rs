@@ -410,11 +410,11 @@ pub fn with_input(mut command: Command, input: Vec<u8>) -> Output {
     output
 }
 
-/// Waits until it is so, for at most ten seconds.
+/// Waits until it is so, for at most a minute.
 pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "{what}");
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
