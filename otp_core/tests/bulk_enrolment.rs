@@ -6,51 +6,23 @@
     clippy::indexing_slicing
 )]
 
+mod support;
+
 use std::fs;
 
-use otp_core::account::{Account, Kind, Serial, Token};
-use otp_core::hotp::{Algorithm, Digits};
-use otp_core::secret::Secret;
-use otp_core::state::State;
-use otp_core::store::administration::init;
 use otp_core::store::bulk::Enrolment;
 use otp_core::store::{FilesStore, Problem, Record as _, Store as _};
-use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
+use support::{Scene, token, totp};
 
+/// A user whose only device has this watermark.
 fn enrolment(user: &str, next: u64) -> Enrolment {
-    let user = UserName::from(user);
-    let mut account = Account::new(&user, UnixTime(1));
-    account.tokens.push(Token {
-        id: "phone".into(),
-        serial: Serial::generate().unwrap(),
-        kind: Kind::Totp {
-            period: Period::default(),
-        },
-        secret: Secret::generate().unwrap(),
-        algorithm: Algorithm::Sha1,
-        digits: Digits::SIX,
-        label: String::new(),
-        issuer: String::new(),
-        created: UnixTime(1),
-        services: None,
-        enabled: true,
-    });
-    let mut state = State::new(&account);
-    let mut token = state.token(account.tokens[0].serial, &account.tokens[0].kind);
+    let mut enrolment = support::enrolment(user, vec![token("phone", totp())]);
+    let device = &enrolment.account.tokens[0];
+    let mut token = enrolment.state.token(device.serial, &device.kind);
     token.next = next;
-    state.set_token(token);
-    Enrolment {
-        user,
-        account,
-        state,
-    }
-}
-
-fn store() -> (tempfile::TempDir, FilesStore) {
-    let root = tempfile::tempdir().unwrap();
-    let store = init(&root.path().join("store")).unwrap();
-    (root, store)
+    enrolment.state.set_token(token);
+    enrolment
 }
 
 fn names(store: &FilesStore, directory: &str) -> Vec<String> {
@@ -64,7 +36,8 @@ fn names(store: &FilesStore, directory: &str) -> Vec<String> {
 
 #[test]
 fn everybody_is_enrolled_with_what_was_used_up() {
-    let (_root, store) = store();
+    let scene = Scene::new();
+    let store = &scene.store;
     let users = (0..300).map(|number| enrolment(&format!("user{number}"), 1_000 + number));
     store
         .administer()
@@ -88,7 +61,8 @@ fn everybody_is_enrolled_with_what_was_used_up() {
 
 #[test]
 fn nobody_is_enrolled_when_one_cannot_be() {
-    let (_root, store) = store();
+    let scene = Scene::new();
+    let store = &scene.store;
     let administration = store.administer().unwrap();
     administration
         .create_all(vec![enrolment("alice", 0)])
@@ -104,13 +78,14 @@ fn nobody_is_enrolled_when_one_cannot_be() {
             !store.is_enrolled(&UserName::from("bob")).unwrap(),
             "{wrong}"
         );
-        assert_eq!(names(&store, "accounts"), ["alice.toml"], "{wrong}");
+        assert_eq!(names(store, "accounts"), ["alice.toml"], "{wrong}");
     }
 }
 
 #[test]
 fn a_write_that_fails_half_way_enrols_nobody_and_leaves_nothing() {
-    let (_root, store) = store();
+    let scene = Scene::new();
+    let store = &scene.store;
     let administration = store.administer().unwrap();
     let mut batch: Vec<Enrolment> = (0..3)
         .map(|number| enrolment(&format!("u{number}"), 0))
@@ -119,13 +94,14 @@ fn a_write_that_fails_half_way_enrols_nobody_and_leaves_nothing() {
     batch[2].account.tokens[0].label = "a:b".into();
     let error = administration.create_all(batch).unwrap_err();
     assert!(matches!(error.problem, Problem::Refused(_)), "{error}");
-    assert_eq!(names(&store, "accounts"), [""; 0]);
+    assert_eq!(names(store, "accounts"), [""; 0]);
     assert!(!store.path().join("staging").exists());
 }
 
 #[test]
 fn what_an_interruption_left_is_cleared_by_the_next_administrator() {
-    let (_root, store) = store();
+    let scene = Scene::new();
+    let store = &scene.store;
     let staging = store.path().join("staging");
     fs::create_dir(&staging).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
@@ -137,7 +113,8 @@ fn what_an_interruption_left_is_cleared_by_the_next_administrator() {
 
 #[test]
 fn a_pending_state_without_its_account_is_enrolled_again() {
-    let (_root, store) = store();
+    let scene = Scene::new();
+    let store = &scene.store;
     let administration = store.administer().unwrap();
     administration
         .create_all(vec![enrolment("alice", 7)])

@@ -7,85 +7,28 @@
     clippy::indexing_slicing
 )]
 
+mod support;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use otp_core::account::{Account, Kind, Serial, Token};
-use otp_core::hotp::{Algorithm, Digits};
+use otp_core::account::{Account, Kind};
 use otp_core::recovery::{RecoveryCode, StoredRecoveryCode};
-use otp_core::secret::Secret;
 use otp_core::state::State;
 use otp_core::store::administration::init;
 use otp_core::store::repair::Repaired;
 use otp_core::store::{FilesStore, Problem, Record as _, Store as _, StoreError, slots};
-use otp_core::totp::{Period, UnixTime};
+use otp_core::totp::Period;
 use otp_core::user_name::UserName;
-use tempfile::TempDir;
-
-const NOW: UnixTime = UnixTime(1_700_000_000);
-
-struct Scene {
-    _directory: TempDir,
-    path: PathBuf,
-    store: FilesStore,
-    alice: UserName,
-}
-
-fn token(id: &str, kind: Kind) -> Token {
-    Token {
-        id: id.into(),
-        serial: Serial::generate().unwrap(),
-        kind,
-        secret: Secret::generate().unwrap(),
-        algorithm: Algorithm::Sha1,
-        digits: Digits::SIX,
-        label: String::new(),
-        issuer: String::new(),
-        created: NOW,
-        services: None,
-        enabled: true,
-    }
-}
+use support::{NOW, Scene, token, totp};
 
 fn enrolled() -> Scene {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state");
-    let store = init(&path).unwrap();
-    let alice = UserName::from("alice");
-    let mut account = Account::new(&alice, NOW);
-    account.tokens = vec![
-        token(
-            "phone",
-            Kind::Totp {
-                period: Period::default(),
-            },
-        ),
-        token("key", Kind::Hotp { counter: 5 }),
-    ];
-    let state = State::new(&account);
-    store
-        .administer()
-        .unwrap()
-        .create(&alice, account, state)
-        .unwrap();
-    Scene {
-        _directory: directory,
-        path,
-        store,
-        alice,
-    }
+    let key = Kind::Hotp { counter: 5 };
+    Scene::with(vec![token("phone", totp()), token("key", key)])
 }
 
 impl Scene {
-    fn account_file(&self) -> PathBuf {
-        self.path.join("accounts/alice.toml")
-    }
-
-    fn state_file(&self) -> PathBuf {
-        self.path.join("state/alice")
-    }
-
     fn commit_failures(&self, failures: u32) {
         let record = self.store.lock(&self.alice).unwrap();
         let state = State {

@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::fs;
 
-use otp_core::account::Account;
-use otp_core::state::State;
-use otp_core::store::administration::init;
 use otp_core::store::{FilesStore, Record as _, Store as _};
-use otp_core::totp::UnixTime;
 use otp_core::user_name::UserName;
+use support::Scene;
 
 fn names(store: &FilesStore) -> Vec<String> {
     let names = store.users().unwrap().map(|user| user.to_string());
@@ -18,32 +17,25 @@ fn names(store: &FilesStore) -> Vec<String> {
 
 #[test]
 fn a_state_alone_is_listed_unless_it_says_that_there_need_be_no_account() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state");
-    let store = init(&path).unwrap();
-    let alice = UserName::from("alice");
-    let account = Account::new(&alice, UnixTime(0));
-    let state = State::new(&account);
-    let administration = store.administer().unwrap();
-    administration.create(&alice, account, state).unwrap();
-    drop(administration);
-    let file = path.join("accounts/alice.toml");
+    let scene = Scene::with(Vec::new());
+    let (path, store) = (&scene.path, &scene.store);
+    let file = scene.account_file();
     let text = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
-    assert_eq!(names(&store), ["alice"], "somebody has to repair that");
+    assert_eq!(names(store), ["alice"], "somebody has to repair that");
     fs::rename(path.join("state/alice"), path.join("aside")).unwrap();
-    assert_eq!(names(&store), [""; 0]);
+    assert_eq!(names(store), [""; 0]);
     // Whole again for a moment, to say so in the state.
     fs::write(&file, text).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(&file, mode).unwrap();
     fs::rename(path.join("aside"), path.join("state/alice")).unwrap();
-    let record = store.lock(&alice).unwrap();
+    let record = store.lock(&scene.alice).unwrap();
     let mut state = record.state().clone();
     state.pending = true;
     record.commit(&state).unwrap();
     fs::remove_file(&file).unwrap();
-    assert_eq!(names(&store), [""; 0], "a removal that was cut short");
+    assert_eq!(names(store), [""; 0], "a removal that was cut short");
 }
 
 #[test]
@@ -54,9 +46,7 @@ fn a_file_size_limit_that_the_state_fits_into_is_none() {
         drop(store.lock(&UserName::from("alice")).unwrap());
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state");
-    init(&path).unwrap();
+    let scene = Scene::new();
     let limited = std::process::Command::new("sh")
         .args(["-c", "ulimit -f 16; exec \"$@\" 2>&1 | cat", "sh"])
         .arg(std::env::current_exe().unwrap())
@@ -64,7 +54,7 @@ fn a_file_size_limit_that_the_state_fits_into_is_none() {
             "--exact",
             "a_file_size_limit_that_the_state_fits_into_is_none",
         ])
-        .env("OTPGATE_ROOMY_STORE", &path)
+        .env("OTPGATE_ROOMY_STORE", &scene.path)
         .output()
         .unwrap();
     let report = String::from_utf8_lossy(&limited.stdout);
@@ -73,9 +63,8 @@ fn a_file_size_limit_that_the_state_fits_into_is_none() {
 
 #[test]
 fn a_damaged_decoy_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state");
-    let store = init(&path).unwrap();
+    let scene = Scene::new();
+    let (path, store) = (&scene.path, &scene.store);
     assert!(store.damaged_decoys().is_empty());
     let mut decoys = fs::read_dir(path.join("decoys")).unwrap().flatten();
     let is_state = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|data| data.len() == 8192);

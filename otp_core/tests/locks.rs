@@ -5,19 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use otp_core::account::Account;
-use otp_core::state::State;
-use otp_core::store::administration::init;
 use otp_core::store::files::FileRecord;
 use otp_core::store::{FilesStore, Record as _, Store as _};
-use otp_core::totp::UnixTime;
-use otp_core::user_name::UserName;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-use tempfile::TempDir;
+use support::Scene;
 
 /// The descriptors of this process that are this file, by number.
 fn open_as(path: &Path) -> Vec<i32> {
@@ -35,42 +32,12 @@ fn share(path: &Path) -> OwnedFd {
     pidfd_getfd(&this, *number, PidfdGetfdFlags::empty()).unwrap()
 }
 
-struct Scene {
-    directory: PathBuf,
-    store: FilesStore,
-    alice: UserName,
-    _kept: TempDir,
-}
-
-fn enrolled() -> Scene {
-    let kept = tempfile::tempdir().unwrap();
-    let directory = fs::canonicalize(kept.path()).unwrap().join("state");
-    let store = init(&directory).unwrap();
-    let alice = UserName::from("alice");
-    let account = Account::new(&alice, UnixTime(0));
-    let fresh = State::new(&account);
-    let administration = store.administer().unwrap();
-    administration.create(&alice, account, fresh).unwrap();
-    Scene {
-        directory,
-        store,
-        alice,
-        _kept: kept,
-    }
-}
-
-impl Scene {
-    fn state(&self) -> PathBuf {
-        self.directory.join("state/alice")
-    }
-}
-
 #[test]
 fn a_descriptor_that_a_child_inherited_holds_no_lock() {
-    let scene = enrolled();
+    let scene = Scene::with(Vec::new());
     let (store, alice) = (&scene.store, &scene.alice);
     let record = store.lock(alice).unwrap();
-    let inherited = share(&scene.state());
+    let inherited = share(&scene.state_file());
     let state = record.state().clone();
     record.commit(&state).unwrap();
     // Refused after 5 seconds, were it still locked.
@@ -89,11 +56,11 @@ fn waited_through<T: Send>(
     let record = scene.store.lock(&scene.alice).unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            let other = FilesStore::open(&scene.directory).unwrap();
+            let other = FilesStore::open(&scene.path).unwrap();
             then(other.lock(&scene.alice).unwrap())
         });
         // Until it waits, or has given up, which `join` then says.
-        while open_as(&scene.state()).len() < 2 && !waiting.is_finished() {
+        while open_as(&scene.state_file()).len() < 2 && !waiting.is_finished() {
             std::thread::yield_now();
         }
         meanwhile(record);
@@ -103,8 +70,8 @@ fn waited_through<T: Send>(
 
 #[test]
 fn who_waited_for_a_file_that_was_replaced_meanwhile_takes_the_new_one() {
-    let scene = enrolled();
-    let path = scene.state();
+    let scene = Scene::with(Vec::new());
+    let path = scene.state_file();
     let fail = |record: FileRecord| {
         let mut state = record.state().clone();
         state.failures_since_success = 7;
@@ -124,11 +91,11 @@ fn who_waited_for_a_file_that_was_replaced_meanwhile_takes_the_new_one() {
 
 #[test]
 fn who_waited_for_somebody_who_was_removed_meanwhile_gets_a_decoy() {
-    let scene = enrolled();
+    let scene = Scene::with(Vec::new());
     let is_decoy = |record: FileRecord| record.is_decoy();
     let decoy = waited_through(&scene, is_decoy, |record| {
         // A removal that was cut short after the account.
-        fs::remove_file(scene.directory.join("accounts/alice.toml")).unwrap();
+        fs::remove_file(scene.account_file()).unwrap();
         let mut state = record.state().clone();
         state.pending = true;
         record.commit(&state).unwrap();

@@ -7,62 +7,29 @@
     clippy::indexing_slicing
 )]
 
+mod support;
+
 use std::fs;
 use std::path::PathBuf;
 
-use otp_core::account::{Account, Kind, Serial, Token};
-use otp_core::hotp::{Algorithm, Digits};
+use otp_core::account::Account;
 use otp_core::seal::KeyId;
 use otp_core::secret::Secret;
 use otp_core::state::State;
-use otp_core::store::administration::init;
-use otp_core::store::bulk::Enrolment;
 use otp_core::store::reseal::Counts;
 use otp_core::store::{FilesStore, Problem, Record as _};
-use otp_core::totp::{Period, UnixTime};
 use otp_core::user_name::UserName;
-use tempfile::TempDir;
+use support::{Scene, enrolment, token, totp};
 
-struct Scene {
-    directory: TempDir,
-    /// Opened before anything was sealed.
-    store: FilesStore,
-}
-
+/// So many users, in a store that was opened before anything was sealed.
 fn scene(users: usize) -> Scene {
-    let directory = tempfile::tempdir().unwrap();
-    let store = init(&directory.path().join("state")).unwrap();
-    let enrolments = (0..users).map(|number| enrolment(&format!("user{number}")));
-    let administration = store.administer().unwrap();
+    let scene = Scene::new();
+    let phone = || vec![token("phone", totp())];
+    let enrolments = (0..users).map(|number| enrolment(&format!("user{number}"), phone()));
+    let administration = scene.store.administer().unwrap();
     administration.create_all(enrolments.collect()).unwrap();
     drop(administration);
-    Scene { directory, store }
-}
-
-fn enrolment(user: &str) -> Enrolment {
-    let user = UserName::from(user);
-    let mut account = Account::new(&user, UnixTime(1));
-    account.tokens.push(Token {
-        id: "phone".into(),
-        serial: Serial::generate().unwrap(),
-        kind: Kind::Totp {
-            period: Period::default(),
-        },
-        secret: Secret::generate().unwrap(),
-        algorithm: Algorithm::Sha1,
-        digits: Digits::SIX,
-        label: String::new(),
-        issuer: String::new(),
-        created: UnixTime(1),
-        services: None,
-        enabled: true,
-    });
-    let state = State::new(&account);
-    Enrolment {
-        user,
-        account,
-        state,
-    }
+    scene
 }
 
 impl Scene {
@@ -135,7 +102,7 @@ fn an_administrator_who_opened_the_store_before_a_rotation_seals_with_the_new_ke
         .unwrap()
         .update(&alice, disable)
         .unwrap();
-    let new = enrolment("later");
+    let new = enrolment("later", vec![token("phone", totp())]);
     let administration = before.administer().unwrap();
     administration
         .create(&new.user, new.account, new.state)

@@ -2,35 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod support;
+
 use std::fs;
 
-use otp_core::account::Account;
-use otp_core::state::State;
-use otp_core::store::administration::init;
 use otp_core::store::slots::{SLOT, newest};
 use otp_core::store::{Record as _, Store as _};
-use otp_core::totp::UnixTime;
-use otp_core::user_name::UserName;
+use support::Scene;
 
 #[test]
 fn a_commit_leaves_the_slot_before_as_it_was() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state");
-    let store = init(&path).unwrap();
-    let alice = UserName::from("alice");
-    let account = Account::new(&alice, UnixTime(0));
-    let state = State::new(&account);
-    let administration = store.administer().unwrap();
-    administration.create(&alice, account, state).unwrap();
-    drop(administration);
+    let scene = Scene::with(Vec::new());
     let mut slots = Vec::new();
     for failures in 1..=4 {
-        let before = fs::read(path.join("state/alice")).unwrap();
-        let record = store.lock(&alice).unwrap();
+        let before = fs::read(scene.state_file()).unwrap();
+        let record = scene.store.lock(&scene.alice).unwrap();
         let mut state = record.state().clone();
         state.failures_since_success = failures;
         record.commit(&state).unwrap();
-        let after = fs::read(path.join("state/alice")).unwrap();
+        let after = fs::read(scene.state_file()).unwrap();
         let (old, new) = (
             newest(&before, "alice").unwrap(),
             newest(&after, "alice").unwrap(),
